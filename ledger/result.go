@@ -1,0 +1,108 @@
+package ledger
+
+import "fmt"
+
+// Result is the outcome of an op. The numbers are part of the binary API and never change; their order is the order of the
+// checks, so an op with several faults is always refused for the same one.
+type Result uint8
+
+const (
+	// Undecided is the zero value. It never leaves the hub.
+	Undecided Result = 0
+
+	Done     Result = 1 // the op was applied
+	Repeated Result = 2 // the same op was applied before: this is its outcome, and nothing changed now
+
+	// The op by itself.
+	OpMalformed    Result = 10 // unknown kind, or a field that its kind does not allow
+	AmountZero     Result = 11
+	AmountTooLarge Result = 12 // above MaxMsat
+
+	// The op's id.
+	IDInvalid Result = 20 // not a UUIDv7
+	IDExpired Result = 21 // older than the window within which repeats are recognised
+	IDAhead   Result = 22 // further ahead of the ledger's clock than allowed
+	IDReused  Result = 23 // applied before with another body
+	IDsFull   Result = 24 // the window holds as many ids as it may
+
+	// What the op names.
+	AccountUnknown Result = 30
+	PayeeUnknown   Result = 31
+	SameAccount    Result = 32 // payer and payee are one
+	ChannelUnknown Result = 33
+	HoldUnknown    Result = 34
+	ContentUnknown Result = 35
+	NotPermitted   Result = 36 // somebody else's channel, hold or content
+
+	// The state of what it names.
+	ContentExists   Result = 40 // the content id is taken by another registration
+	CommitmentTaken Result = 41 // the file key is registered under another content
+	SplitInvalid    Result = 42 // no payees or too many, a share out of bounds, or a payee twice
+	ExpiryInvalid   Result = 43 // not later than now, or later than MaxChannelLife from now
+	ChannelClosed   Result = 44
+	ChannelExpired  Result = 45
+	HoldClosed      Result = 46 // captured or voided before, in another way
+	ContentRetired  Result = 47
+
+	// Money.
+	TotalBelow        Result = 50 // a channel's total only grows
+	TotalAbove        Result = 51 // more than the channel was funded with, or than was held
+	PriceChanged      Result = 52 // the price version named is not the present one
+	PriceTooHigh      Result = 53 // above the maximum named
+	InsufficientFunds Result = 54
+	SupplyExceeded    Result = 55 // an external account would owe, or be owed, more than MaxMsat
+)
+
+var resultNames = map[Result]string{
+	Done: "applied", Repeated: "repeated",
+	OpMalformed: "op_malformed", AmountZero: "amount_zero", AmountTooLarge: "amount_too_large",
+	IDInvalid: "id_invalid", IDExpired: "id_expired", IDAhead: "id_ahead", IDReused: "id_reused", IDsFull: "ids_full",
+	AccountUnknown: "account_unknown", PayeeUnknown: "payee_unknown", SameAccount: "same_account",
+	ChannelUnknown: "channel_unknown", HoldUnknown: "hold_unknown", ContentUnknown: "content_unknown",
+	NotPermitted: "not_permitted", ContentExists: "content_exists", CommitmentTaken: "commitment_taken",
+	SplitInvalid: "split_invalid", ExpiryInvalid: "expiry_invalid", ChannelClosed: "channel_closed",
+	ChannelExpired: "channel_expired", HoldClosed: "hold_closed", ContentRetired: "content_retired",
+	TotalBelow: "total_below", TotalAbove: "total_above", PriceChanged: "price_changed", PriceTooHigh: "price_too_high",
+	InsufficientFunds: "insufficient_funds", SupplyExceeded: "supply_exceeded",
+}
+
+// Results lists every result that can leave the hub, in the order of the checks.
+func Results() []Result {
+	var all []Result
+	for r := range Result(255) {
+		if _, ok := resultNames[r]; ok {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func (r Result) String() string {
+	if name, ok := resultNames[r]; ok {
+		return name
+	}
+	return fmt.Sprintf("result(%d)", uint8(r))
+}
+
+// OK says whether what the op asks for is so: it was applied, now or before.
+func (r Result) OK() bool { return r == Done || r == Repeated }
+
+// Refused says whether the op changed nothing because a rule rejects it.
+func (r Result) Refused() bool { return r > Repeated }
+
+// Retryable says whether the same op, byte for byte, can be applied later without a change to what it asks: the clock
+// moves on, room returns, or money comes in.
+func (r Result) Retryable() bool {
+	switch r {
+	case IDAhead, IDsFull, TotalAbove, InsufficientFunds, SupplyExceeded:
+		return true
+	case Undecided, Done, Repeated,
+		OpMalformed, AmountZero, AmountTooLarge,
+		IDInvalid, IDExpired, IDReused,
+		AccountUnknown, PayeeUnknown, SameAccount, ChannelUnknown, HoldUnknown, ContentUnknown, NotPermitted,
+		ContentExists, CommitmentTaken, SplitInvalid, ExpiryInvalid, ChannelClosed, ChannelExpired, HoldClosed,
+		ContentRetired, TotalBelow, PriceChanged, PriceTooHigh:
+		return false
+	}
+	return false
+}

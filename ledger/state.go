@@ -1,0 +1,184 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Params are the rules that a ledger is made with. They are part of its head and never change.
+type Params struct {
+	FeePPM   uint32 // the hub's part of every unlock, in parts per million; at most PPM
+	IDWindow uint64 // milliseconds that an OpID's time may lie behind the ledger's clock; 1 s to 7 days
+	IDAhead  uint64 // milliseconds that it may lie ahead; at most an hour
+	MaxIDs   uint64 // ids remembered at most (about 52 bytes each); beyond, ops with ids are refused until old ones expire
+}
+
+// DefaultParams takes no fee, recognises repeats for a day, allows clocks to differ by half a minute, and remembers 32 Mi
+// ids in at most 1.7 GB.
+func DefaultParams() Params {
+	return Params{IDWindow: 24 * 60 * 60 * 1000, IDAhead: 30 * 1000, MaxIDs: 32 << 20}
+}
+
+// Validate names the first parameter out of bounds.
+func (p Params) Validate() error {
+	switch {
+	case p.FeePPM > PPM:
+		return fmt.Errorf("fee of %d parts per million: at most %d", p.FeePPM, PPM)
+	case p.IDWindow < 1000 || p.IDWindow > 7*24*60*60*1000:
+		return fmt.Errorf("id window of %d ms: want one second to seven days", p.IDWindow)
+	case p.IDAhead > 60*60*1000:
+		return fmt.Errorf("ids %d ms ahead: at most an hour", p.IDAhead)
+	case p.MaxIDs == 0 || p.MaxIDs > 1<<32-1:
+		return fmt.Errorf("%d ids: want 1 to 2^32-1", p.MaxIDs)
+	}
+	return nil
+}
+
+const paramsSize = 28
+
+func (p Params) encode() []byte {
+	b := binary.LittleEndian.AppendUint32(make([]byte, 0, paramsSize), p.FeePPM)
+	b = binary.LittleEndian.AppendUint64(b, p.IDWindow)
+	b = binary.LittleEndian.AppendUint64(b, p.IDAhead)
+	return binary.LittleEndian.AppendUint64(b, p.MaxIDs)
+}
+
+func decodeParams(b []byte) Params {
+	le := binary.LittleEndian
+	return Params{FeePPM: le.Uint32(b), IDWindow: le.Uint64(b[4:]), IDAhead: le.Uint64(b[12:]), MaxIDs: le.Uint64(b[20:])}
+}
+
+// Applied is the outcome of one op, as found in a durable state. Only this package makes one that is OK, and only Apply
+// and Check return them: a function that wants an Applied cannot be called before the payment is durable.
+type Applied struct {
+	seq    uint64
+	amount Msat
+	object uint32
+	result Result
+}
+
+// Result is how the op ended.
+func (a Applied) Result() Result { return a.result }
+
+// Seq is the entry's place, from 1. Zero for refusals, and for repeats of ops that are idempotent by nature.
+func (a Applied) Seq() uint64 { return a.seq }
+
+// Amount is what the entry moved: paid, refunded, captured or given back; for a repeated unlock what was paid at first.
+func (a Applied) Amount() Msat { return a.amount }
+
+// Object is the number of the account, channel, hold or content that the op made or touched; of a reprice, the version.
+func (a Applied) Object() uint32 { return a.object }
+
+func refuse(r Result) Applied { return Applied{result: r} }
+
+// State is the ledger in memory.
+type State struct {
+	params Params
+	seed   Seed
+
+	index  uint64 // of the last block applied; zero before the first
+	now    uint64 // milliseconds since 1970; never runs backwards
+	seq    uint64 // of the last entry
+	chain  chain
+	recent [MaxInFlight]parent // heads by block index modulo MaxInFlight, for checking what later blocks name
+
+	accounts  table[Account] // by AccountNo; rows below FirstAccount are the hub's
+	channels  table[Channel] // by ChannelNo; row 0 is nobody's
+	holds     table[Hold]    // by HoldNo; row 0 is nobody's
+	contents  table[Content] // by number; row 0 is nobody's
+	ownedRows table[owned]   // in the order of their entries
+	ids       window
+
+	// Derived from the rows above.
+	ownedBy      index
+	contentByID  map[ContentID]uint32
+	contentByKey map[[32]byte]uint32
+}
+
+// MaxInFlight bounds how many blocks may lie between a block and the head that it names.
+const MaxInFlight = 16
+
+type parent struct {
+	index uint64
+	head  [32]byte
+}
+
+// New is the ledger before its first block. The params must be valid.
+func New(params Params, seed Seed) *State {
+	s := &State{
+		params: params, seed: seed, chain: newChain(params),
+		ids:          window{span: params.IDWindow, ahead: params.IDAhead, limit: params.MaxIDs},
+		contentByID:  make(map[ContentID]uint32),
+		contentByKey: make(map[[32]byte]uint32),
+	}
+	for range FirstAccount {
+		s.accounts.add()
+	}
+	s.channels.add()
+	s.holds.add()
+	s.contents.add()
+	s.recent[0] = parent{0, s.Head()}
+	return s
+}
+
+// Params are those that the ledger was made with.
+func (s *State) Params() Params { return s.params }
+
+// Index is that of the last block applied.
+func (s *State) Index() uint64 { return s.index }
+
+// Seq is that of the last entry.
+func (s *State) Seq() uint64 { return s.seq }
+
+// Now is the time of the last block in milliseconds since 1970.
+func (s *State) Now() uint64 { return s.now }
+
+// Head is the hash over all entries.
+func (s *State) Head() [32]byte { return s.chain.sum() }
+
+// Account returns a copy of the row, and whether the account exists. The hub's own do.
+func (s *State) Account(no AccountNo) (Account, bool) {
+	if uint32(no) >= s.accounts.rows || !(s.holder(no) || no.External()) {
+		return Account{}, false
+	}
+	return *s.accounts.at(uint32(no)), true
+}
+
+// Channel returns a copy of the row, and whether the channel exists.
+func (s *State) Channel(no ChannelNo) (Channel, bool) {
+	if no == 0 || uint32(no) >= s.channels.rows {
+		return Channel{}, false
+	}
+	return *s.channels.at(uint32(no)), true
+}
+
+// Hold returns a copy of the row, and whether the hold exists.
+func (s *State) Hold(no HoldNo) (Hold, bool) {
+	if no == 0 || uint32(no) >= s.holds.rows {
+		return Hold{}, false
+	}
+	return *s.holds.at(uint32(no)), true
+}
+
+// Content returns a content by its id, and whether it exists. Its payees are shared and not to be changed.
+func (s *State) Content(id ContentID) (Content, bool) {
+	if _, c := s.content(id); c != nil {
+		return *c, true
+	}
+	return Content{}, false
+}
+
+// WrappedKey is the encrypted file key that an unlock paid for. Only an Applied that is OK and of an unlock may ask.
+func (s *State) WrappedKey(unlock Applied) (ContentID, [48]byte, bool) {
+	if !unlock.result.OK() || unlock.object == 0 || unlock.object >= s.contents.rows {
+		return ContentID{}, [48]byte{}, false
+	}
+	c := s.contents.at(unlock.object)
+	return c.ID, c.Wrapped, true
+}
+
+// Counts says how many accounts (the hub's own not counted), channels, holds, contents, unlocks and remembered ids there are.
+func (s *State) Counts() (accounts, channels, holds, contents, unlocks, ids uint64) {
+	return uint64(s.accounts.rows) - uint64(FirstAccount), uint64(s.channels.rows) - 1, uint64(s.holds.rows) - 1,
+		uint64(s.contents.rows) - 1, uint64(s.ownedRows.rows), s.ids.count
+}

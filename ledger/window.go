@@ -1,0 +1,93 @@
+package ledger
+
+// idEntry is what is remembered of an op that carries an OpID: enough to tell a repeat from a reuse, and to give a repeat
+// the original outcome.
+type idEntry struct {
+	id     OpID
+	sum    uint64 // of the op's body
+	seq    uint64
+	object uint32 // the account, channel or hold that the op made
+}
+
+// bucketMillis is the span of id times that one bucket holds: a bucket is dropped whole when its last id has expired.
+const bucketMillis = 60 * 60 * 1000
+
+type bucket struct {
+	hour uint64 // id time / bucketMillis
+	ids  table[idEntry]
+	by   index
+}
+
+// window remembers the ids of the ops that were applied, for as long as a repeat can be accepted. Ids carry their own time,
+// so an id is either checked exactly here or too old to be applied.
+type window struct {
+	span, ahead uint64 // milliseconds that an id may lie behind and ahead of the ledger's clock
+	limit       uint64 // ids remembered at most
+	count       uint64
+	buckets     []*bucket // by hour, oldest first; at most span+ahead over an hour, plus two
+}
+
+// check says whether an id may be used now: Repeated with its entry, a refusal, or Undecided for a new one.
+func (w *window) check(id OpID, sum, now uint64, seed Seed) (idEntry, Result) {
+	if !id.valid() {
+		return idEntry{}, IDInvalid
+	}
+	at := id.Millis()
+	if at+w.span < now {
+		return idEntry{}, IDExpired
+	}
+	if at > now+w.ahead {
+		return idEntry{}, IDAhead
+	}
+	if b := w.bucket(at / bucketMillis); b != nil {
+		row, ok := b.by.find(seed.hash16(id), func(row uint32) bool { return b.ids.at(row).id == id })
+		if ok {
+			if e := *b.ids.at(row); e.sum == sum {
+				return e, Repeated
+			}
+			return idEntry{}, IDReused
+		}
+	}
+	if w.count >= w.limit {
+		return idEntry{}, IDsFull
+	}
+	return idEntry{}, Undecided
+}
+
+// add remembers an id that check left undecided.
+func (w *window) add(e idEntry, seed Seed) {
+	hour := e.id.Millis() / bucketMillis
+	b := w.bucket(hour)
+	if b == nil {
+		b = &bucket{hour: hour}
+		i := len(w.buckets)
+		for i > 0 && w.buckets[i-1].hour > hour {
+			i--
+		}
+		w.buckets = append(w.buckets, nil)
+		copy(w.buckets[i+1:], w.buckets[i:])
+		w.buckets[i] = b
+	}
+	row, p := b.ids.add()
+	*p = e
+	b.by.add(seed.hash16(e.id), row)
+	w.count++
+}
+
+// expire drops the buckets in which no id can be repeated any more.
+func (w *window) expire(now uint64) {
+	for len(w.buckets) > 0 && (w.buckets[0].hour+1)*bucketMillis+w.span <= now {
+		w.count -= uint64(w.buckets[0].ids.rows)
+		w.buckets[0] = nil
+		w.buckets = w.buckets[1:]
+	}
+}
+
+func (w *window) bucket(hour uint64) *bucket {
+	for i := len(w.buckets) - 1; i >= 0; i-- { // the newest is nearly always the one
+		if w.buckets[i].hour == hour {
+			return w.buckets[i]
+		}
+	}
+	return nil
+}
