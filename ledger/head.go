@@ -17,7 +17,7 @@ type chain struct {
 
 func newChain(p Params) chain {
 	c := chain{sha: sha256.New()}
-	c.sha.Write(append([]byte("millrace ledger 1\n"), p.encode()...))
+	c.sha.Write(append([]byte("millrace ledger 1\n"), p.Encode()...))
 	return c
 }
 

@@ -48,8 +48,8 @@ func Restore(r io.Reader, seed Seed) (*State, error) {
 func (d *decoder) params() Params {
 	var b [paramsSize]byte
 	d.bytes(b[:])
-	p := decodeParams(b[:])
-	if err := p.Validate(); d.err == nil && err != nil {
+	p, err := DecodeParams(b[:])
+	if d.err == nil && err != nil {
 		d.err = corrupt("%v", err)
 	}
 	return p

@@ -83,7 +83,7 @@ func (s *State) Digest() [32]byte {
 
 func (v *View) encode(e *encoder) {
 	s := &v.state
-	e.bytes(s.params.encode())
+	e.bytes(s.params.Encode())
 	e.u64(s.now)
 	e.u64(s.seq)
 	e.u64(s.chain.time)

@@ -36,16 +36,22 @@ func (p Params) Validate() error {
 
 const paramsSize = 28
 
-func (p Params) encode() []byte {
+// Encode is the form in which the params are stored: 28 bytes, little-endian, in the order of the fields.
+func (p Params) Encode() []byte {
 	b := binary.LittleEndian.AppendUint32(make([]byte, 0, paramsSize), p.FeePPM)
 	b = binary.LittleEndian.AppendUint64(b, p.IDWindow)
 	b = binary.LittleEndian.AppendUint64(b, p.IDAhead)
 	return binary.LittleEndian.AppendUint64(b, p.MaxIDs)
 }
 
-func decodeParams(b []byte) Params {
+// DecodeParams is the inverse. It refuses what is not valid.
+func DecodeParams(b []byte) (Params, error) {
+	if len(b) != paramsSize {
+		return Params{}, fmt.Errorf("params of %d bytes, want %d", len(b), paramsSize)
+	}
 	le := binary.LittleEndian
-	return Params{FeePPM: le.Uint32(b), IDWindow: le.Uint64(b[4:]), IDAhead: le.Uint64(b[12:]), MaxIDs: le.Uint64(b[20:])}
+	p := Params{FeePPM: le.Uint32(b), IDWindow: le.Uint64(b[4:]), IDAhead: le.Uint64(b[12:]), MaxIDs: le.Uint64(b[20:])}
+	return p, p.Validate()
 }
 
 // Applied is the outcome of one op, as found in a durable state. Only this package makes one that is OK, and only Apply
@@ -55,6 +61,7 @@ type Applied struct {
 	amount Msat
 	object uint32
 	result Result
+	kind   Kind // OpUnlock for the outcome of one, and otherwise not set
 }
 
 // Result is how the op ended.
@@ -168,9 +175,10 @@ func (s *State) Content(id ContentID) (Content, bool) {
 	return Content{}, false
 }
 
-// WrappedKey is the encrypted file key that an unlock paid for. Only an Applied that is OK and of an unlock may ask.
+// WrappedKey is the encrypted file key that an unlock paid for, and the content's id. It is false for the outcome of
+// anything but an unlock that is applied and durable.
 func (s *State) WrappedKey(unlock Applied) (ContentID, [48]byte, bool) {
-	if !unlock.result.OK() || unlock.object == 0 || unlock.object >= s.contents.rows {
+	if unlock.kind != OpUnlock || !unlock.result.OK() {
 		return ContentID{}, [48]byte{}, false
 	}
 	c := s.contents.at(unlock.object)

@@ -43,7 +43,7 @@ func (s *State) checkUnlock(op *Op) Applied {
 		return refuse(ContentUnknown)
 	}
 	if o := s.owns(op.Actor, no); o != nil {
-		return Applied{result: Repeated, seq: o.seq, amount: o.paid, object: no}
+		return Applied{result: Repeated, kind: OpUnlock, seq: o.seq, amount: o.paid, object: no}
 	}
 	switch {
 	case c.Status != Open:
@@ -69,6 +69,7 @@ func (s *State) unlock(op *Op) Applied {
 		s.move(op.Actor, p.Account, parts[i])
 	}
 	a := s.entry(c.Price, no)
+	a.kind = OpUnlock
 	s.own(owned{account: op.Actor, content: no, seq: a.seq, paid: c.Price})
 	return a
 }

@@ -1,0 +1,208 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/millrace/millrace/ledger"
+)
+
+const formatLine = "millrace data format 1\n"
+
+// format pins pebble's own format, so that a newer pebble does not make folders that this version cannot read.
+const format = pebble.FormatValueSeparation
+
+var paramsKey = []byte("m/params")
+
+// Init makes the folder and an empty ledger with these rules in it. It refuses a folder that holds anything of one; files
+// of other names may lie there.
+func Init(opts Options, params ledger.Params) error {
+	if err := params.Validate(); err != nil {
+		return err
+	}
+	opts.setDefaults()
+	fs, dir := opts.FS, opts.Dir
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	for _, name := range []string{"FORMAT", "ledger", "snapshots"} {
+		if _, err := fs.Stat(fs.PathJoin(dir, name)); err == nil {
+			return fmt.Errorf("%w: %s holds %s", ErrExists, dir, name)
+		}
+	}
+	if err := fs.MkdirAll(fs.PathJoin(dir, "snapshots"), 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	db, err := pebble.Open(fs.PathJoin(dir, "ledger"), pebbleOptions(opts, nil))
+	if err != nil {
+		return fmt.Errorf("making the ledger: %w", err)
+	}
+	if err := errors.Join(db.Set(paramsKey, params.Encode(), pebble.Sync), db.Close()); err != nil {
+		return fmt.Errorf("making the ledger: %w", err)
+	}
+	return writeFile(fs, dir, "FORMAT", func(w io.Writer) error {
+		_, err := io.WriteString(w, formatLine)
+		return err
+	})
+}
+
+// Open takes the folder for this process. Nothing is replayed before Start.
+func Open(opts Options) (*Store, error) {
+	opts.setDefaults()
+	if err := checkFormat(opts.FS, opts.Dir); err != nil {
+		return nil, err
+	}
+	lock, err := opts.FS.Lock(opts.FS.PathJoin(opts.Dir, "LOCK"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %v", ErrInUse, opts.Dir, err)
+	}
+	s := &Store{opts: opts, lock: lock, ended: make(chan struct{}), writing: make(chan struct{}, 1)}
+	s.arrived.L, s.applied.L = &s.mu, &s.mu
+	if err := s.openPebble(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) openPebble() (err error) {
+	s.db, err = pebble.Open(s.opts.FS.PathJoin(s.opts.Dir, "ledger"), pebbleOptions(s.opts, s.fail))
+	if err != nil {
+		return fmt.Errorf("opening the ledger: %w", err)
+	}
+	b, closer, err := s.db.Get(paramsKey)
+	if err != nil {
+		return errors.Join(fmt.Errorf("reading the ledger's params: %w", err), s.db.Close())
+	}
+	defer closer.Close()
+	if s.params, err = ledger.DecodeParams(b); err != nil {
+		return errors.Join(fmt.Errorf("%w: %w", ErrFormat, err), s.db.Close())
+	}
+	return nil
+}
+
+func checkFormat(fs vfs.FS, dir string) error {
+	f, err := fs.Open(fs.PathJoin(dir, "FORMAT"))
+	if errors.Is(err, os.ErrNotExist) {
+		if _, err := fs.Stat(fs.PathJoin(dir, "ledger")); err == nil {
+			return fmt.Errorf("%w: %s is half-written: an init was interrupted; remove it and init again", ErrFormat, dir)
+		}
+		return fmt.Errorf("%w: %s is not initialised: run millrace init --data %s", ErrFormat, dir, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	defer f.Close()
+	line, err := io.ReadAll(io.LimitReader(f, 256))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if string(line) != formatLine {
+		return fmt.Errorf("%w: %s says %q, this program reads %q", ErrFormat, dir, line, formatLine)
+	}
+	return nil
+}
+
+// Start brings the machine to the end of the log, by the newest whole snapshot and the blocks behind it, and then takes
+// proposals. The machine must be new. A long replay is logged as it goes.
+func (s *Store) Start(ctx context.Context, m Machine) error {
+	from, err := s.restore(m)
+	if err != nil {
+		return err
+	}
+	began, reported, last := time.Now(), time.Now(), from
+	err = s.Blocks(from+1, func(index uint64, block []byte) error {
+		if err := m.Apply(index, block); err != nil {
+			return fmt.Errorf("%w: replaying block %d: %w", ErrCorrupt, index, err)
+		}
+		last = index
+		s.sinceSnap += int64(len(block))
+		if time.Since(reported) > 2*time.Second {
+			s.opts.Logger.Info("replaying", "block", index, "blocks", index-from)
+			reported = time.Now()
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.checkEnd(last); err != nil {
+		return err
+	}
+	s.opts.Logger.Info("ledger open", "block", last, "snapshot", from, "replayed", last-from, "took", time.Since(began))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.durable, s.proposed, s.machine = last, last, m
+	go s.write()
+	return nil
+}
+
+// checkEnd refuses a log that ends before a snapshot that was taken of it.
+func (s *Store) checkEnd(last uint64) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte("b"), UpperBound: []byte("c")})
+	if err != nil {
+		return fmt.Errorf("reading blocks: %w", err)
+	}
+	defer it.Close()
+	if !it.Last() && last > 0 || it.Valid() && string(it.Key()) != string(blockKey(last)) {
+		return fmt.Errorf("%w: the newest snapshot is of block %d, but the log ends before it", ErrCorrupt, last)
+	}
+	return it.Error()
+}
+
+func (o *Options) setDefaults() {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.SnapshotEvery == 0 {
+		o.SnapshotEvery = 256 << 20
+	}
+}
+
+// pebbleOptions: blocks are written once, in the order of their keys, and read only at a replay. So there is little to
+// cache, nothing to merge, and compression would cost more than it saves on what is dense already.
+func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
+	p := &pebble.Options{
+		FS:                 o.FS,
+		FormatMajorVersion: format,
+		WALDir:             o.WALDir,
+		CacheSize:          8 << 20,
+		MemTableSize:       64 << 20,
+		BytesPerSync:       1 << 20,
+		Logger:             pebbleLogger{o.Logger, fatal},
+	}
+	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	return p
+}
+
+// pebbleLogger hands pebble's words on. A fatal one ends the goroutine that said it, and through fatal the process.
+type pebbleLogger struct {
+	log   *slog.Logger
+	fatal func(error)
+}
+
+func (l pebbleLogger) Infof(format string, args ...any) {
+	l.log.Debug("pebble", "says", fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error("pebble", "says", fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf("pebble: "+format, args...)
+	if l.fatal != nil {
+		l.fatal(err)
+	}
+	runtime.Goexit()
+}

@@ -1,0 +1,273 @@
+// Package store makes blocks durable in pebble and gives them their order: the embedded log. It also keeps snapshots of the
+// machine that the blocks are applied to, so that a start replays only what came after the newest.
+//
+// # The data folder
+//
+//	FORMAT              one line, "millrace data format 1": written last by Init, so a folder without it is not whole
+//	LOCK                held by the one process that has the folder open
+//	ledger/             pebble:
+//	                      "m/params"           28 bytes   ledger.Params.Encode
+//	                      "b" + index, u64 BE  a block    see ledger.Header; no index is left out
+//	snapshots/N.snap    the machine after block N, 20 decimal digits; see ledger.View. The two newest are kept
+//
+// Blocks are never dropped: the ledger is append-only, a snapshot only makes the replay start later.
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/millrace/millrace/ledger"
+)
+
+// Machine is what the blocks are applied to: one goroutine calls it, in the order of the log.
+type Machine interface {
+	// Apply does what a durable block says. An error means that the log and the machine do not belong together: the
+	// process must not go on.
+	Apply(index uint64, block []byte) error
+	// Snapshot is a cheap frozen view; it is written out elsewhere while Apply goes on.
+	Snapshot() View
+	// Restore replaces the machine's state by what a view wrote, or leaves it as it was and returns an error.
+	Restore(index uint64, r io.Reader) error
+}
+
+// View is a frozen machine. Index is that of the last block applied to it.
+type View interface {
+	Index() uint64
+	io.WriterTo
+}
+
+var (
+	// ErrOverload is returned by Propose when more blocks wait than may.
+	ErrOverload = errors.New("too many blocks wait to be written")
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("the log is closed")
+	// ErrFormat is returned by Open for a folder that this program cannot use: not initialised, half-written, of another version.
+	ErrFormat = errors.New("unusable data folder")
+	// ErrInUse is returned when another process has the folder open.
+	ErrInUse = errors.New("data folder is in use by another process")
+	// ErrExists is returned by Init for a folder that is one already, or half of one.
+	ErrExists = errors.New("data folder exists already")
+	// ErrCorrupt is returned by Start when the log itself is damaged.
+	ErrCorrupt = errors.New("damaged log")
+)
+
+// MaxQueue bounds the blocks that wait to be written: with 256 KiB blocks, 4 MiB.
+const MaxQueue = ledger.MaxInFlight
+
+// Options say where the data is and how it is kept. Only Dir must be set.
+type Options struct {
+	Dir           string       // the data folder
+	WALDir        string       // pebble's write-ahead log elsewhere, best on a disk of its own; empty: inside Dir
+	SnapshotEvery int64        // bytes of blocks between two snapshots; 0: 256 MiB
+	FS            vfs.FS       // nil: the machine's
+	Logger        *slog.Logger // nil: nowhere
+	// Fatal is told when it is not known what is durable, or the machine refuses a block: the process must end, since only
+	// a recovery finds out. Nothing more is applied. It must be set before Start.
+	Fatal func(error)
+	// Committed is told of every write: how many blocks and bytes, and how long it took until they were durable. May be nil.
+	Committed func(blocks, bytes int, took time.Duration)
+}
+
+// Store is the embedded log.
+type Store struct {
+	opts    Options
+	params  ledger.Params
+	db      *pebble.DB
+	lock    io.Closer
+	machine Machine
+
+	mu       sync.Mutex
+	arrived  sync.Cond // queue grew, or closing
+	applied  sync.Cond // the last applied index grew, or the writer ended
+	queue    [][]byte  // proposed and not yet taken by the writer; at most MaxQueue
+	proposed uint64    // index that the last proposed block will get
+	durable  uint64    // index of the last block applied
+	closing  bool
+	failed   error // why nothing more is written
+
+	// Owned by the writer goroutine; by Close after it has ended.
+	taken       [][]byte
+	sinceSnap   int64 // bytes of blocks since the last snapshot was begun
+	snapshotted uint64
+	snapshot    sync.WaitGroup
+	writing     chan struct{} // holds a token while a snapshot is being written
+	ended       chan struct{}
+}
+
+// Params are the rules that the ledger in this folder was made with.
+func (s *Store) Params() ledger.Params { return s.params }
+
+// Propose queues a block. The outcome is the machine's Apply; until then the block's bytes must not change.
+func (s *Store) Propose(block []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.failed != nil:
+		return s.failed
+	case s.closing || s.machine == nil:
+		return ErrClosed
+	case len(s.queue) >= MaxQueue:
+		return ErrOverload
+	}
+	s.queue = append(s.queue, block)
+	s.proposed++
+	s.arrived.Signal()
+	return nil
+}
+
+// Barrier returns when every block proposed before the call is applied.
+func (s *Store) Barrier(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.mu.Lock(); s.applied.Broadcast(); s.mu.Unlock() })
+	defer stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for until := s.proposed; s.durable < until; s.applied.Wait() {
+		if s.failed != nil {
+			return s.failed
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("waiting for block %d to be applied: %w", until, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// Lag is how many proposed blocks are not applied yet, and how many applied ones no snapshot covers.
+func (s *Store) Lag() (watermark, snapshot uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proposed - s.durable, s.durable - s.snapshotted
+}
+
+// write is the writer goroutine: what has queued up becomes one pebble batch with one sync, and then is applied.
+func (s *Store) write() {
+	defer close(s.ended)
+	batch := s.db.NewBatch()
+	for s.take() {
+		if err := s.commit(batch); err != nil {
+			s.fail(err)
+			return
+		}
+		for _, block := range s.taken {
+			index := s.durable + 1
+			if err := s.machine.Apply(index, block); err != nil {
+				s.fail(fmt.Errorf("applying block %d: %w", index, err))
+				return
+			}
+			s.sinceSnap += int64(len(block))
+			s.mu.Lock()
+			s.durable = index
+			s.applied.Broadcast()
+			s.mu.Unlock()
+		}
+		s.maybeSnapshot()
+	}
+}
+
+// take waits for blocks and moves them to s.taken. False means that the log is closed and everything is written.
+func (s *Store) take() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.queue) == 0 {
+		if s.closing {
+			return false
+		}
+		s.arrived.Wait()
+	}
+	s.taken, s.queue = s.queue, s.taken[:0]
+	return true
+}
+
+func (s *Store) commit(batch *pebble.Batch) error {
+	began, bytes := time.Now(), 0
+	batch.Reset()
+	for i, block := range s.taken {
+		if err := batch.Set(blockKey(s.durable+1+uint64(i)), block, nil); err != nil {
+			return fmt.Errorf("adding block to batch: %w", err)
+		}
+		bytes += len(block)
+	}
+	if err := batch.Commit(pebble.Sync); err != nil {
+		return fmt.Errorf("making blocks durable: %w", err)
+	}
+	if s.opts.Committed != nil {
+		s.opts.Committed(len(s.taken), bytes, time.Since(began))
+	}
+	return nil
+}
+
+// fail stops the log for good. Whoever waits for an answer must not get one.
+func (s *Store) fail(err error) {
+	s.mu.Lock()
+	if s.failed == nil {
+		s.failed = err
+	}
+	s.applied.Broadcast()
+	s.mu.Unlock()
+	if s.opts.Fatal != nil {
+		s.opts.Fatal(err)
+	}
+}
+
+// Close writes what is queued, takes a last snapshot and releases the folder.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.closing = true
+	started := s.machine != nil
+	s.arrived.Signal()
+	s.mu.Unlock()
+	var errs []error
+	if started {
+		<-s.ended
+		s.snapshot.Wait()
+		if s.failed == nil && s.durable > s.snapshotted {
+			errs = append(errs, s.writeSnapshot(s.machine.Snapshot()))
+		}
+	}
+	errs = append(errs, s.failed, s.db.Close(), s.lock.Close())
+	return errors.Join(errs...)
+}
+
+// Blocks calls f with every block from an index on, in order, until f returns an error. The bytes are valid during the call.
+func (s *Store) Blocks(from uint64, f func(index uint64, block []byte) error) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: blockKey(from), UpperBound: []byte("c")})
+	if err != nil {
+		return fmt.Errorf("reading blocks: %w", err)
+	}
+	defer it.Close()
+	want := from
+	for ok := it.First(); ok; ok = it.Next() {
+		if len(it.Key()) != 9 || binary.BigEndian.Uint64(it.Key()[1:]) != want {
+			return fmt.Errorf("%w: block %d is missing", ErrCorrupt, want)
+		}
+		block, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("reading block %d: %w", want, err)
+		}
+		if err := f(want, block); err != nil {
+			return err
+		}
+		want++
+	}
+	if err := it.Error(); err != nil {
+		return fmt.Errorf("reading blocks: %w", err)
+	}
+	return nil
+}
+
+func blockKey(index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{'b'}, index)
+}
