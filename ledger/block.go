@@ -55,16 +55,22 @@ func (b *Builder) Reset() {
 
 // Add appends an op and its detail.
 func (b *Builder) Add(op *Op, detail []byte) {
+	if len(b.buf) < HeaderSize {
+		b.Reset()
+	}
 	b.buf = AppendOp(b.buf, op, detail)
 	b.count++
 }
 
 // Count is the number of ops, and Size that of bytes.
 func (b *Builder) Count() int { return int(b.count) }
-func (b *Builder) Size() int  { return len(b.buf) }
+func (b *Builder) Size() int  { return max(len(b.buf), HeaderSize) }
 
 // Seal writes the header and returns the block. It is valid until Reset.
 func (b *Builder) Seal(h Header) []byte {
+	if len(b.buf) < HeaderSize {
+		b.Reset()
+	}
 	le, buf := binary.LittleEndian, b.buf
 	le.PutUint32(buf[0:], blockMagic)
 	le.PutUint32(buf[4:], b.count)
