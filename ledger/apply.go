@@ -116,7 +116,8 @@ func (s *State) Apply(index uint64, block []byte, out []Applied) ([]Applied, err
 		at += size
 	}
 	s.chain.write(ops[run:], s.now)
-	s.recent[index%MaxInFlight] = parent{index, s.Head()}
+	copy(s.recent[:], s.recent[1:])
+	s.recent[MaxInFlight-1] = parent{index, s.Head()}
 	return out, nil
 }
 

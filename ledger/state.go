@@ -87,7 +87,7 @@ type State struct {
 	now    uint64 // milliseconds since 1970; never runs backwards
 	seq    uint64 // of the last entry
 	chain  chain
-	recent [MaxInFlight]parent // heads by block index modulo MaxInFlight, for checking what later blocks name
+	recent [MaxInFlight]parent // heads of the last blocks, the newest last, for checking what later blocks name
 
 	accounts  table[Account] // by AccountNo; rows below FirstAccount are the hub's
 	channels  table[Channel] // by ChannelNo; row 0 is nobody's
@@ -124,7 +124,7 @@ func New(params Params, seed Seed) *State {
 	s.channels.add()
 	s.holds.add()
 	s.contents.add()
-	s.recent[0] = parent{0, s.Head()}
+	s.recent[MaxInFlight-1] = parent{0, s.Head()}
 	return s
 }
 
