@@ -48,7 +48,7 @@ func (w *window) check(id OpID, sum, now uint64, seed Seed) (idEntry, Result) {
 			return idEntry{}, IDReused
 		}
 	}
-	if w.count >= w.limit {
+	if w.count >= w.limit && w.count-w.expired(now) >= w.limit {
 		return idEntry{}, IDsFull
 	}
 	return idEntry{}, Undecided
@@ -76,12 +76,24 @@ func (w *window) add(e idEntry, seed Seed) {
 
 // expire drops the buckets in which no id can be repeated any more.
 func (w *window) expire(now uint64) {
-	for len(w.buckets) > 0 && (w.buckets[0].hour+1)*bucketMillis+w.span <= now {
+	for len(w.buckets) > 0 && w.buckets[0].expired(w.span, now) {
 		w.count -= uint64(w.buckets[0].ids.rows)
 		w.buckets[0] = nil
 		w.buckets = w.buckets[1:]
 	}
 }
+
+// expired counts the ids that expire would drop: Check must not refuse for want of room what Apply would make room for.
+func (w *window) expired(now uint64) (n uint64) {
+	for _, b := range w.buckets {
+		if b.expired(w.span, now) {
+			n += uint64(b.ids.rows)
+		}
+	}
+	return n
+}
+
+func (b *bucket) expired(span, now uint64) bool { return (b.hour+1)*bucketMillis+span <= now }
 
 func (w *window) bucket(hour uint64) *bucket {
 	for i := len(w.buckets) - 1; i >= 0; i-- { // the newest is nearly always the one
