@@ -157,10 +157,10 @@ func (s *State) checkExpire(op *Op, now uint64) Applied {
 	switch {
 	case c.Status == Expired:
 		return Applied{result: Repeated, object: op.Target, amount: c.Funded - c.Total}
-	case c.Status == Closed:
-		return refuse(ChannelClosed)
 	case now < uint64(c.Expiry)*1000:
 		return refuse(ExpiryInvalid)
+	case c.Status == Closed:
+		return refuse(ChannelClosed)
 	}
 	return Applied{}
 }

@@ -197,10 +197,10 @@ func (s *State) checkReprice(op *Op) Applied {
 	switch {
 	case r != Undecided:
 		return refuse(r)
+	case op.Version != 0 && c.PriceVersion == op.Version+1 && c.Price == op.Amount:
+		return Applied{result: Repeated, object: c.PriceVersion}
 	case c.Status != Open:
 		return refuse(ContentRetired)
-	case c.PriceVersion == op.Version+1 && c.Price == op.Amount:
-		return Applied{result: Repeated, object: c.PriceVersion}
 	case c.PriceVersion != op.Version:
 		return refuse(PriceChanged)
 	}
@@ -221,7 +221,7 @@ func (s *State) checkRetire(op *Op) Applied {
 	case r != Undecided:
 		return refuse(r)
 	case c.Status != Open:
-		return Applied{result: Repeated}
+		return Applied{result: Repeated, object: s.contentByID[op.ID]}
 	}
 	return Applied{}
 }

@@ -38,7 +38,7 @@ const (
 	ContentExists   Result = 40 // the content id is taken by another registration
 	CommitmentTaken Result = 41 // the file key is registered under another content
 	SplitInvalid    Result = 42 // no payees or too many, a share out of bounds, or a payee twice
-	ExpiryInvalid   Result = 43 // not later than now, or later than MaxChannelLife from now
+	ExpiryInvalid   Result = 43 // not later than now, or later than MaxChannelLife from now; of an expiry: not reached yet
 	ChannelClosed   Result = 44
 	ChannelExpired  Result = 45
 	HoldClosed      Result = 46 // captured or voided before, in another way
