@@ -7,6 +7,9 @@ import (
 // Check says what an op would meet at a time: a refusal, a repeat with its original outcome, or Undecided when it would be
 // applied. It changes nothing.
 func (s *State) Check(op *Op, detail []byte, now uint64) Applied {
+	if op.strays() {
+		return refuse(OpMalformed)
+	}
 	return s.check(op, detail, max(now, s.now))
 }
 

@@ -204,6 +204,18 @@ func (k Kind) size() int {
 	return n
 }
 
+// strays says whether a field is set that the kind does not use. A block would lose it, and with it what tells the op from
+// another: its repeat would look like another op under the same id.
+func (op *Op) strays() bool {
+	if !op.Kind.known() {
+		return true
+	}
+	fields := kindFields[op.Kind]
+	return fields&hasActor == 0 && op.Actor != 0 || fields&hasTarget == 0 && op.Target != 0 ||
+		fields&hasAmount == 0 && op.Amount != 0 || fields&hasVersion == 0 && op.Version != 0 ||
+		fields&hasID == 0 && op.ID != [16]byte{}
+}
+
 // sum is 64 bits of an op's body, by which a repeat is told from another op under the same id. Whoever makes two bodies
 // with one sum deceives only himself: both are his own.
 func (op *Op) sum() uint64 {
