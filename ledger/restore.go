@@ -42,7 +42,10 @@ func Restore(r io.Reader, seed Seed) (*State, error) {
 	if _, err := d.r.ReadByte(); err != io.EOF {
 		return nil, corrupt("bytes behind its end")
 	}
-	return s, s.Audit()
+	if err := s.Audit(); err != nil {
+		return nil, corrupt("%v", err)
+	}
+	return s, nil
 }
 
 func (d *decoder) params() Params {
@@ -82,13 +85,20 @@ func (d *decoder) state(s *State) {
 		}
 	})
 	contents := s.contents.rows
+	if holders < uint32(FirstAccount) || s.channels.rows == 0 || s.holds.rows == 0 || contents == 0 {
+		d.corrupt("the ledger's own rows are missing")
+	}
 	decodeRows(d, &s.ownedRows, func(row uint32, o *owned) {
 		*o = owned{account: AccountNo(d.u32()), content: d.u32(), seq: d.u64(), paid: Msat(d.u64())}
 		d.within(holders, o.account)
 		d.within(contents, AccountNo(o.content))
 		s.ownedBy.add(s.seed.hash(uint64(o.account), uint64(o.content)), row)
 	})
-	for n := d.u64(); n > 0 && d.err == nil; n-- {
+	n := d.u64()
+	if n > (s.ids.span+s.ids.ahead)/bucketMillis+3 {
+		d.corrupt("%d buckets of ids", n)
+	}
+	for ; n > 0 && d.err == nil; n-- {
 		b := &bucket{hour: d.u64()}
 		decodeRows(d, &b.ids, func(row uint32, e *idEntry) {
 			d.bytes(e.id[:])
@@ -110,8 +120,8 @@ func (d *decoder) content(c *Content) {
 		return
 	}
 	var ok bool
-	if c.Registration, ok = decodeRegistration(detail); d.err == nil && !ok {
-		d.err = corrupt("malformed content")
+	if c.Registration, ok = decodeRegistration(detail); !ok || !splitOK(c.Payees) {
+		d.corrupt("malformed content")
 	}
 }
 
@@ -120,7 +130,7 @@ func decodeRows[T any](d *decoder, t *table[T], row func(uint32, *T)) {
 	*t = table[T]{}
 	n := d.u64()
 	if n > 1<<32-1 {
-		d.err = corrupt("%d rows", n)
+		d.corrupt("%d rows", n)
 	}
 	for ; n > 0 && d.err == nil; n-- {
 		no, p := t.add()
@@ -163,9 +173,7 @@ func (d *decoder) bytes(b []byte) {
 func (d *decoder) blob(limit uint64) []byte {
 	n := d.u64()
 	if n > limit {
-		if d.err == nil {
-			d.err = corrupt("%d bytes where at most %d belong", n, limit)
-		}
+		d.corrupt("%d bytes where at most %d belong", n, limit)
 		return nil
 	}
 	b := make([]byte, n)
@@ -175,9 +183,16 @@ func (d *decoder) blob(limit uint64) []byte {
 
 func (d *decoder) within(rows uint32, numbers ...AccountNo) {
 	for _, n := range numbers {
-		if uint32(n) >= rows && d.err == nil {
-			d.err = corrupt("number %d of %d rows", n, rows)
+		if uint32(n) >= rows {
+			d.corrupt("number %d of %d rows", n, rows)
 		}
+	}
+}
+
+// corrupt keeps the first error.
+func (d *decoder) corrupt(format string, args ...any) {
+	if d.err == nil {
+		d.err = corrupt(format, args...)
 	}
 }
 
