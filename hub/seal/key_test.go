@@ -183,3 +183,21 @@ func TestParseOrigin(t *testing.T) {
 		}
 	}
 }
+
+// FuzzText checks that what is accepted as an origin or a public key has one form, and that this form is stable.
+func FuzzText(f *testing.F) {
+	f.Add("https://hub.example:8443")
+	f.Add("HTTP://[2001:DB8::1]:080")
+	f.Add("http://127.0.0.1:1")
+	f.Add(testKey(f, X25519).Public().String())
+	f.Fuzz(func(t *testing.T, s string) {
+		if o, err := ParseOrigin(s); err == nil {
+			if again, err := ParseOrigin(o); err != nil || again != o || len(o) > MaxOrigin {
+				t.Fatalf("%q is no normal form: %q, %v", o, again, err)
+			}
+		}
+		if p, err := ParsePublicKey(s); err == nil && p.String() != s {
+			t.Fatalf("%q is read, but written as %q", s, p.String())
+		}
+	})
+}
