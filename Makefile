@@ -1,0 +1,59 @@
+# Every target is one line of `make`; the text after ## is what it prints. GO, TESTFLAGS, BENCHFLAGS and FUZZTIME can be set.
+
+GO         ?= go
+TESTFLAGS  ?=
+BENCHFLAGS ?=
+FUZZTIME   ?= 10s
+LISTEN     ?= 127.0.0.1:8402
+
+STATICCHECK = $(GO) tool -modfile=.ci/tools.mod staticcheck
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-race check bench bench-quick fuzz cover clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+build: ## build bin/millrace
+	@mkdir -p bin
+	$(GO) build -o bin/ ./cmd/...
+
+run: build ## start a development hub on ./data, made first if there is none
+	@test -d data || bin/millrace init --data data
+	bin/millrace serve --data data --listen $(LISTEN) --dev
+
+test: ## run all tests (TESTFLAGS="-run Name -v" and so on)
+	$(GO) test $(TESTFLAGS) ./...
+
+test-race: ## run all tests in random order under the race detector
+	$(GO) test -race -shuffle=on $(TESTFLAGS) ./...
+
+check: ## format, vet, staticcheck and the architecture tests
+	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) && test -z "$$unformatted" || \
+		{ echo "not in gofmt's form:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+	$(GO) test -run '^TestArchitecture' ./cmd/millrace
+
+bench: build ## print the benchmark table (BENCHFLAGS=--json for machines)
+	bin/millrace bench $(BENCHFLAGS)
+
+bench-quick: build ## the same, shorter and less exact
+	bin/millrace bench --quick $(BENCHFLAGS)
+
+fuzz: ## run every fuzz target for FUZZTIME (10s each)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		list=$$($(GO) test -list '^Fuzz' $$pkg); \
+		for target in $$(echo "$$list" | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+cover: ## run all tests and print the coverage of each package and in total
+	@mkdir -p bin
+	$(GO) test -coverprofile=bin/cover.out $(TESTFLAGS) ./...
+	@$(GO) tool cover -func=bin/cover.out | tail -n 1
+
+clean: ## remove what was built; data/ stays
+	rm -rf bin
