@@ -1,0 +1,189 @@
+package ledgertest
+
+import (
+	"slices"
+
+	"github.com/millrace/millrace/ledger"
+)
+
+// Model is the ledger written for plainness: maps, no blocks, no bytes, nothing derived is stored. Where the ledger returns
+// at the first fault that it meets, the model looks for all of them and reports the one with the smallest number; so it
+// checks that the order of the checks is the order of the results.
+type Model struct {
+	Params ledger.Params
+	Now    uint64
+	Seq    uint64
+
+	available map[ledger.AccountNo]int64
+	opened    map[ledger.AccountNo]uint64
+	channels  []*channel // by number, from 1
+	holds     []*hold    // by number, from 1
+	contents  []*content // by number, from 1
+	owners    map[ownership]purchase
+	ids       map[ledger.OpID]remembered
+}
+
+type channel struct {
+	payer, payee  ledger.AccountNo
+	funded, total ledger.Msat
+	expiry        uint64 // ms
+	status        ledger.Status
+}
+
+type hold struct {
+	account, to      ledger.AccountNo
+	amount, captured ledger.Msat
+	status           ledger.Status
+}
+
+type content struct {
+	id      ledger.ContentID
+	seller  ledger.AccountNo
+	price   ledger.Msat
+	first   ledger.Msat // the price that it was registered at
+	version uint32
+	retired bool
+	seq     uint64
+	at      uint64
+	ledger.Registration
+}
+
+type ownership struct {
+	account ledger.AccountNo
+	content uint32
+}
+
+type purchase struct {
+	seq  uint64
+	paid ledger.Msat
+}
+
+type remembered struct {
+	op      ledger.Op
+	outcome Outcome
+}
+
+// NewModel is the model before its first op.
+func NewModel(p ledger.Params) *Model {
+	return &Model{
+		Params: p,
+		available: map[ledger.AccountNo]int64{
+			ledger.Fees: 0, ledger.Dev: 0, ledger.Lightning: 0, ledger.Chain: 0,
+		},
+		opened:   map[ledger.AccountNo]uint64{},
+		channels: []*channel{nil}, holds: []*hold{nil}, contents: []*content{nil},
+		owners: map[ownership]purchase{},
+		ids:    map[ledger.OpID]remembered{},
+	}
+}
+
+// ruling is what the rules say about an op.
+type ruling struct {
+	faults []ledger.Result
+	repeat *Outcome       // the outcome of the same op before
+	wins   ledger.Result  // a repeat is one unless there is a fault below this
+	effect func() Outcome // the seq is filled in later
+}
+
+// states is where the results begin that are about the state of what an op names. The same op again is a repeat whatever
+// became of it since, unless what it names is not there or not the actor's.
+const states = ledger.ContentExists
+
+func (r *ruling) when(fault bool, result ledger.Result) {
+	if fault {
+		r.faults = append(r.faults, result)
+	}
+}
+
+// Do applies an op at a time.
+func (m *Model) Do(now uint64, op ledger.Op, detail []byte) Outcome {
+	if now > m.Now {
+		m.Now = now
+		m.forget()
+	}
+	r := m.rule(op, detail)
+	fault := ledger.Undecided
+	if len(r.faults) > 0 {
+		fault = slices.Min(r.faults)
+	}
+	switch {
+	case r.repeat != nil && (fault == ledger.Undecided || fault >= r.wins):
+		o := *r.repeat
+		o.Result = ledger.Repeated
+		return o
+	case fault != ledger.Undecided:
+		return Outcome{Result: fault}
+	}
+	o := r.effect()
+	m.Seq++
+	o.Result, o.Seq = ledger.Done, m.Seq
+	m.note(op, o)
+	return o
+}
+
+// note is for what names its entry: ids, contents and purchases.
+func (m *Model) note(op ledger.Op, o Outcome) {
+	switch op.Kind {
+	case ledger.OpRegister:
+		m.contents[o.Object].seq = o.Seq
+		m.owners[ownership{op.Actor, o.Object}] = purchase{seq: o.Seq}
+	case ledger.OpUnlock:
+		m.owners[ownership{op.Actor, o.Object}] = purchase{seq: o.Seq, paid: o.Amount}
+	}
+	if hasID(op.Kind) {
+		m.ids[op.ID] = remembered{op, o}
+	}
+}
+
+func hasID(k ledger.Kind) bool {
+	return slices.Contains([]ledger.Kind{ledger.OpTransfer, ledger.OpOpenAccount, ledger.OpOpenChannel, ledger.OpTopUp,
+		ledger.OpCredit, ledger.OpDebit, ledger.OpHold}, k)
+}
+
+// forget drops ids by the hour: when the last id that the hour can have lies behind the window.
+func (m *Model) forget() {
+	const hour = 3_600_000
+	for id := range m.ids {
+		if end := id.Millis() - id.Millis()%hour + hour; end+m.Params.IDWindow <= m.Now {
+			delete(m.ids, id)
+		}
+	}
+}
+
+// holder says whether an account pays and is paid inside.
+func (m *Model) holder(a ledger.AccountNo) bool {
+	_, ok := m.available[a]
+	return ok && !a.External()
+}
+
+// supply is what all holders have, at hand and set aside.
+func (m *Model) supply() ledger.Msat {
+	var sum ledger.Msat
+	for a, available := range m.available {
+		if !a.External() {
+			sum += ledger.Msat(available) + m.held(a)
+		}
+	}
+	return sum
+}
+
+// held adds up what lies in an account's open channels and holds.
+func (m *Model) held(a ledger.AccountNo) ledger.Msat {
+	var sum ledger.Msat
+	for _, c := range m.channels[1:] {
+		if c.payer == a && c.status == ledger.Open {
+			sum += c.funded - c.total
+		}
+	}
+	for _, h := range m.holds[1:] {
+		if h.account == a && h.status == ledger.Open {
+			sum += h.amount
+		}
+	}
+	return sum
+}
+
+func (m *Model) pay(from, to ledger.AccountNo, amount ledger.Msat) {
+	m.available[from] -= int64(amount)
+	m.available[to] += int64(amount)
+}
