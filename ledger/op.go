@@ -108,6 +108,9 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
+// MaxOp is the largest number of bytes of an op without its detail.
+const MaxOp = 37
+
 // ErrOp is returned, wrapped, for bytes that are no op.
 var ErrOp = errors.New("malformed op")
 

@@ -185,8 +185,19 @@ func (s *State) WrappedKey(unlock Applied) (ContentID, [48]byte, bool) {
 	return c.ID, c.Wrapped, true
 }
 
-// Counts says how many accounts (the hub's own not counted), channels, holds, contents, unlocks and remembered ids there are.
-func (s *State) Counts() (accounts, channels, holds, contents, unlocks, ids uint64) {
-	return uint64(s.accounts.rows) - uint64(FirstAccount), uint64(s.channels.rows) - 1, uint64(s.holds.rows) - 1,
-		uint64(s.contents.rows) - 1, uint64(s.ownedRows.rows), s.ids.count
+// Counts says how much there is: everything ever made, but for ids, which are those remembered now.
+type Counts struct {
+	Accounts, Channels, Holds, Contents, Unlocks, IDs uint64
+}
+
+// Counts leaves out the hub's own accounts. A seller owns his contents, so unlocks count each content once for him.
+func (s *State) Counts() Counts {
+	return Counts{
+		Accounts: uint64(s.accounts.rows) - uint64(FirstAccount),
+		Channels: uint64(s.channels.rows) - 1,
+		Holds:    uint64(s.holds.rows) - 1,
+		Contents: uint64(s.contents.rows) - 1,
+		Unlocks:  uint64(s.ownedRows.rows),
+		IDs:      s.ids.count,
+	}
 }

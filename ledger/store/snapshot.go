@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/millrace/millrace/ledger"
 )
 
 // keepSnapshots: the newest, and the one before should the newest turn out damaged.
@@ -35,7 +36,7 @@ func (s *Store) maybeSnapshot() {
 }
 
 // writeSnapshot makes a view durable under its index, and drops what it makes superfluous.
-func (s *Store) writeSnapshot(view View) error {
+func (s *Store) writeSnapshot(view *ledger.View) error {
 	dir := s.opts.FS.PathJoin(s.opts.Dir, "snapshots")
 	err := writeFile(s.opts.FS, dir, fmt.Sprintf("%020d.snap", view.Index()), func(w io.Writer) error {
 		_, err := view.WriteTo(w)

@@ -34,15 +34,9 @@ type Machine interface {
 	// process must not go on.
 	Apply(index uint64, block []byte) error
 	// Snapshot is a cheap frozen view; it is written out elsewhere while Apply goes on.
-	Snapshot() View
+	Snapshot() *ledger.View
 	// Restore replaces the machine's state by what a view wrote, or leaves it as it was and returns an error.
 	Restore(index uint64, r io.Reader) error
-}
-
-// View is a frozen machine. Index is that of the last block applied to it.
-type View interface {
-	Index() uint64
-	io.WriterTo
 }
 
 var (

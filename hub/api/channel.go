@@ -1,0 +1,171 @@
+package api
+
+import "github.com/millrace/millrace/ledger"
+
+func (c *call) openChannel() *problem {
+	o := c.body(false)
+	op := ledger.Op{Kind: ledger.OpOpenChannel, Actor: c.grant.Account, ID: o.opID(), Target: uint32(o.account("to")), Amount: o.amount("amount_msat")}
+	// The ledger counts expiries in seconds: a part of one is rounded up, and what does not fit is later than it takes.
+	seconds := (o.whole("expires", 1, 1<<48-1, true) + 999) / 1000
+	op.Version = uint32(min(seconds, 1<<32-1))
+	if p := o.end(); p != nil {
+		return p
+	}
+	if p := c.within(op.Amount); p != nil {
+		return p
+	}
+	a, p := c.submit(op)
+	if p != nil {
+		return p
+	}
+	c.result(a)
+	c.channel(a.Object())
+	c.next("number")
+	c.uint(uint64(a.Object()))
+	c.end()
+	return c.answer(made(a))
+}
+
+// channelNo reads the channel in the path.
+func (c *call) channelNo() (uint32, *problem) {
+	no, err := ledger.ParseChannelNo(c.name)
+	if err != nil {
+		return 0, malformed("%v", err)
+	}
+	return uint32(no), nil
+}
+
+func (c *call) channel(no uint32) {
+	c.next("channel")
+	c.quote(ledger.ChannelNo(no).String())
+}
+
+// getChannel shows a channel to its parties, and to the operator.
+func (c *call) getChannel() *problem {
+	no, p := c.channelNo()
+	if p != nil {
+		return p
+	}
+	ch, ok := c.hub.Channel(ledger.ChannelNo(no))
+	if !ok {
+		p := refusal(ledger.ChannelUnknown)
+		return &p
+	}
+	if !c.grant.Operator && ch.Payer != c.grant.Account && ch.Payee != c.grant.Account {
+		p := refusal(ledger.NotPermitted)
+		return &p
+	}
+	c.begin("channel")
+	c.quote(ledger.ChannelNo(no).String())
+	c.next("number")
+	c.uint(uint64(no))
+	c.next("from")
+	c.quote(ch.Payer.String())
+	c.next("to")
+	c.quote(ch.Payee.String())
+	c.next("funded_msat")
+	c.uint(uint64(ch.Funded))
+	c.next("total_msat")
+	c.uint(uint64(ch.Total))
+	c.next("expires")
+	c.uint(uint64(ch.Expiry) * 1000)
+	c.next("status")
+	c.quote(map[ledger.Status]string{ledger.Open: "open", ledger.Closed: "closed", ledger.Expired: "expired"}[ch.Status])
+	c.end()
+	return c.answer(200)
+}
+
+func (c *call) advance() *problem {
+	no, p := c.channelNo()
+	if p != nil {
+		return p
+	}
+	o := c.body(false)
+	op := ledger.Op{Kind: ledger.OpAdvance, Actor: c.grant.Account, Target: no, Amount: o.amount("total_msat")}
+	if p := o.end(); p != nil {
+		return p
+	}
+	if p := c.within(c.worth(&op)); p != nil {
+		return p
+	}
+	a, p := c.submit(op)
+	if p != nil {
+		return p
+	}
+	c.result(a)
+	c.channel(no)
+	c.next("paid_msat")
+	c.uint(uint64(a.Amount()))
+	c.next("total_msat")
+	c.uint(uint64(op.Amount))
+	c.end()
+	return c.answer(200)
+}
+
+func (c *call) topUp() *problem {
+	no, p := c.channelNo()
+	if p != nil {
+		return p
+	}
+	o := c.body(false)
+	op := ledger.Op{Kind: ledger.OpTopUp, Actor: c.grant.Account, Target: no, ID: o.opID(), Amount: o.amount("amount_msat")}
+	if p := o.end(); p != nil {
+		return p
+	}
+	if p := c.within(op.Amount); p != nil {
+		return p
+	}
+	a, p := c.submit(op)
+	if p != nil {
+		return p
+	}
+	c.result(a)
+	c.channel(no)
+	c.next("amount_msat")
+	c.uint(uint64(op.Amount))
+	c.end()
+	return c.answer(200)
+}
+
+func (c *call) closeChannel() *problem {
+	no, p := c.channelNo()
+	if p != nil {
+		return p
+	}
+	o := c.body(true)
+	if p := o.end(); p != nil {
+		return p
+	}
+	a, p := c.submit(ledger.Op{Kind: ledger.OpCloseChannel, Actor: c.grant.Account, Target: no})
+	if p != nil {
+		return p
+	}
+	c.result(a)
+	c.channel(no)
+	c.next("refunded_msat")
+	c.uint(uint64(a.Amount()))
+	c.end()
+	return c.answer(200)
+}
+
+// worth is the most that an op can move, as things stand: what a token's cap is held against. Totals only grow, so an
+// advance moves no more than it would now.
+func (c *call) worth(op *ledger.Op) ledger.Msat {
+	if c.grant.MaxMsat == 0 {
+		return 0
+	}
+	switch op.Kind {
+	case ledger.OpAdvance:
+		if ch, ok := c.hub.Channel(ledger.ChannelNo(op.Target)); ok && ch.Total < op.Amount {
+			return op.Amount - ch.Total
+		}
+		return 0
+	case ledger.OpUnlock:
+		if op.Amount != 0 {
+			return op.Amount
+		}
+		content, _ := c.hub.Content(op.ID)
+		return content.Price
+	}
+	return op.Amount
+}

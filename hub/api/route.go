@@ -1,0 +1,214 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+
+	"github.com/millrace/millrace/hub"
+	"github.com/millrace/millrace/hub/token"
+	"github.com/millrace/millrace/ledger"
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fastjson"
+)
+
+// call is one request under way. Calls are pooled, with their buffers.
+type call struct {
+	server *Server
+	hub    *hub.Hub
+	ctx    *fasthttp.RequestCtx
+	grant  token.Grant
+	name   []byte // what stands for {} in the route's path
+
+	parser fastjson.Parser
+	batch  hub.Batch
+	number []byte // scratch
+	out    []byte // the answer's body
+	lost   bool   // the batch may still be in use elsewhere
+}
+
+func (c *call) reset() {
+	c.ctx, c.name, c.grant = nil, nil, token.Grant{}
+	c.batch.Reset()
+	c.out = c.out[:0]
+}
+
+// route is one operation of the API. A handler returns nil when it has written the answer.
+type route struct {
+	method string
+	path   string // with {} for one segment
+	scope  token.Scope
+	handle func(*call) *problem
+}
+
+// public marks a route that asks for no token.
+const public token.Scope = 0
+
+// routes, the frequent ones first: they are looked through in order.
+var routes = []route{
+	{"POST", "/v1/transfers", token.Pay, (*call).transfer},
+	{"POST", "/v1/batches", token.Pay, (*call).postBatch},
+	{"POST", "/v1/contents/{}/unlock", token.Pay, (*call).unlock},
+	{"POST", "/v1/channels/{}/advance", token.Pay, (*call).advance},
+	{"GET", "/v1/contents/{}", public, (*call).getContent},
+	{"GET", "/v1/accounts/{}", token.Read, (*call).getAccount},
+	{"POST", "/v1/accounts", public, (*call).createAccount},
+	{"POST", "/v1/accounts/{}/tokens", token.Read, (*call).createToken},
+	{"POST", "/v1/channels", token.Pay, (*call).openChannel},
+	{"GET", "/v1/channels/{}", token.Read, (*call).getChannel},
+	{"POST", "/v1/channels/{}/top-up", token.Pay, (*call).topUp},
+	{"POST", "/v1/channels/{}/close", token.Pay, (*call).closeChannel},
+	{"POST", "/v1/contents", token.Sell, (*call).register},
+	{"POST", "/v1/contents/{}/reprice", token.Sell, (*call).reprice},
+	{"POST", "/v1/contents/{}/retire", token.Sell, (*call).retire},
+	{"POST", "/v1/dev/credits", token.Operator, (*call).devCredit},
+	{"GET", "/v1/hub", public, (*call).getHub},
+	{"GET", "/v1/hub/key", public, (*call).getHubKey},
+	{"GET", "/healthz", public, (*call).getHealth},
+	{"GET", "/readyz", public, (*call).getReadiness},
+	{"GET", "/metrics", public, (*call).getMetrics},
+	{"GET", "/openapi.yaml", public, (*call).getDocument},
+}
+
+// dispatch finds the route, checks the token, and has the request handled.
+func (s *Server) dispatch(c *call) {
+	r, p := c.route(c.ctx.Method(), c.ctx.Path())
+	if p == nil {
+		p = c.authorize(r.scope)
+	}
+	if p == nil {
+		p = r.handle(c)
+	}
+	if p != nil {
+		p.write(c.ctx)
+	}
+}
+
+func (c *call) route(method, path []byte) (*route, *problem) {
+	var allow []string
+	for i := range routes {
+		r := &routes[i]
+		name, ok := match(r.path, path)
+		if !ok {
+			continue
+		}
+		if string(method) == r.method {
+			c.name = name
+			return r, nil
+		}
+		allow = append(allow, r.method)
+	}
+	if allow != nil {
+		return nil, &problem{status: 405, code: "method_not_allowed", detail: "this path does not have this method", allow: strings.Join(allow, ", ")}
+	}
+	return nil, &problem{status: 404, code: "route_unknown", detail: "there is nothing at this path: see /openapi.yaml"}
+}
+
+// match says whether a path fits a pattern, and what stands for its {}.
+func match(pattern string, path []byte) (name []byte, ok bool) {
+	before, after, has := strings.Cut(pattern, "{}")
+	if !has {
+		return nil, string(path) == pattern
+	}
+	if len(path) <= len(before)+len(after) || string(path[:len(before)]) != before || string(path[len(path)-len(after):]) != after {
+		return nil, false
+	}
+	name = path[len(before) : len(path)-len(after)]
+	return name, bytes.IndexByte(name, '/') < 0
+}
+
+// authorize verifies the token and that it has the scope.
+func (c *call) authorize(scope token.Scope) *problem {
+	if scope == public {
+		return nil
+	}
+	text, ok := bytes.CutPrefix(c.ctx.Request.Header.Peek(fasthttp.HeaderAuthorization), []byte("Bearer "))
+	if !ok {
+		return &problem{status: 401, code: "token_missing", detail: "want a token: Authorization: Bearer ..."}
+	}
+	grant, err := c.hub.Verify(text)
+	if err != nil {
+		return tokenProblem(err)
+	}
+	c.grant = grant
+	if scope == token.Operator && !grant.Operator {
+		return &problem{status: 403, code: "not_operator", detail: "only the operator's token may do this"}
+	}
+	if grant.Operator {
+		if scope == token.Operator || scope == token.Read {
+			return nil
+		}
+		return &problem{status: 403, code: "no_account", detail: "the operator's token has no account of its own: use an account's token"}
+	}
+	if !grant.Scopes.Has(scope) {
+		return &problem{status: 403, code: "scope_missing", detail: "the token does not have the scope " + scope.String()}
+	}
+	return nil
+}
+
+func tokenProblem(err error) *problem {
+	p := problem{status: 401, code: "token_invalid", detail: "the token is not one of this hub's, or was changed"}
+	switch {
+	case errors.Is(err, token.ErrExpired):
+		p.code, p.detail = "token_expired", "the token has expired"
+	case errors.Is(err, token.ErrCaveat):
+		p.code, p.detail = "token_caveat", "the token has a caveat that this hub does not know, which means no"
+	}
+	return &p
+}
+
+// within says whether the token may move an amount in one call.
+func (c *call) within(amount ledger.Msat) *problem {
+	if c.grant.MaxMsat != 0 && amount > c.grant.MaxMsat {
+		return &problem{status: 403, code: "cap_exceeded", detail: "the token does not move as much in one call"}
+	}
+	return nil
+}
+
+// submit has one op decided. On a problem there is no outcome.
+func (c *call) submit(op ledger.Op) (ledger.Applied, *problem) {
+	c.batch.Reset()
+	c.batch.Ops = append(c.batch.Ops, op)
+	if p := c.submitBatch(); p != nil {
+		return ledger.Applied{}, p
+	}
+	return c.outcome(c.batch.Out[0])
+}
+
+func (c *call) submitBatch() *problem {
+	if err := c.hub.Submit(&c.batch); err != nil {
+		return c.failed(err)
+	}
+	return nil
+}
+
+// failed keeps a batch out of the pool whose ops may still be on their way.
+func (c *call) failed(err error) *problem {
+	c.lost = errors.Is(err, hub.ErrUnknown)
+	p := cannotNow(err)
+	return &p
+}
+
+func (c *call) outcome(a ledger.Applied) (ledger.Applied, *problem) {
+	if !a.Result().OK() {
+		p := refusal(a.Result())
+		return a, &p
+	}
+	return a, nil
+}
+
+// answer sends the body that was gathered in c.out.
+func (c *call) answer(status int) *problem {
+	c.ctx.SetStatusCode(status)
+	c.ctx.SetContentType("application/json")
+	c.ctx.Response.SetBody(c.out)
+	return nil
+}
+
+// made is 201 for what this request made, 200 for what an earlier one did.
+func made(a ledger.Applied) int {
+	if a.Result() == ledger.Done {
+		return 201
+	}
+	return 200
+}

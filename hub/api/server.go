@@ -1,0 +1,188 @@
+// Package api is the hub on HTTP: JSON under /v1, problems by RFC 9457, and batches in three encodings. The contract is
+// openapi.yaml, which the server hands out and the integration tests hold every exchange against.
+//
+// A request becomes ledger ops on its own goroutine (route.go, body.go and a file for each noun), is submitted to the hub,
+// and its answer is written when the ledger has it. Nothing of fasthttp's buffers is kept: an op is a value.
+package api
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millrace/millrace/hub"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+)
+
+//go:embed openapi.yaml
+var document []byte
+
+// Document is the API's description, OpenAPI 3.1.
+func Document() []byte { return document }
+
+// The bounds of a request. A connection holds one request at a time, so all connections together hold at most
+// MaxConnections * (maxBatchBody + maxHeader): with the default of 1,024, 2 GiB if every one of them sends its largest.
+const (
+	maxHeader    = 8 << 10   // bytes of request line and headers
+	maxBody      = 192 << 10 // of anything but a batch; a registration's header of 64 KiB in base64 is the largest
+	maxBatchBody = 2 << 20   // of a batch: 8,192 NDJSON ops of 256 bytes
+	idleTimeout  = 90 * time.Second
+)
+
+// Registration says who may open an account.
+type Registration string
+
+const (
+	RegistrationOpen   Registration = "open"
+	RegistrationInvite Registration = "invite"
+	RegistrationClosed Registration = "closed"
+)
+
+// Config is what a server is made of. Only Hub must be set.
+type Config struct {
+	Hub            *hub.Hub
+	Registration   Registration           // empty: open
+	InviteCodes    []string               // each as good as the others, and as often as its holder likes
+	MaxConnections int                    // open at a time, further ones are answered 503; 0: 1,024
+	RequestTimeout time.Duration          // for a request to arrive and for its answer to leave; 0: 10 s
+	Version        string                 // of the software; empty: "devel"
+	Logger         *slog.Logger           // nil: nowhere
+	Metrics        []prometheus.Collector // in /metrics beside the hub's own
+}
+
+// Validate fills in what is zero, and names what is wrong.
+func (c *Config) Validate() error {
+	if c.Registration == "" {
+		c.Registration = RegistrationOpen
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 1024
+	}
+	if c.RequestTimeout == 0 {
+		c.RequestTimeout = 10 * time.Second
+	}
+	if c.Version == "" {
+		c.Version = "devel"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case c.Hub == nil:
+		return errors.New("api: no hub")
+	case c.Registration != RegistrationOpen && c.Registration != RegistrationInvite && c.Registration != RegistrationClosed:
+		return fmt.Errorf("api: registration %q: want open, invite or closed", c.Registration)
+	case c.Registration == RegistrationInvite && len(c.InviteCodes) == 0:
+		return errors.New("api: registration by invite, but no invite codes")
+	case c.MaxConnections < 1 || c.RequestTimeout < 0:
+		return errors.New("api: connections and timeout must be positive")
+	}
+	return nil
+}
+
+// Server is the hub on HTTP.
+type Server struct {
+	cfg      Config
+	hub      *hub.Hub
+	http     *fasthttp.Server
+	calls    sync.Pool // of *call
+	draining atomic.Bool
+	metrics  fasthttp.RequestHandler
+}
+
+// New makes a server. Serve starts it.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, hub: cfg.Hub}
+	s.calls.New = func() any { return &call{server: s, hub: s.hub} }
+	registry := prometheus.NewRegistry()
+	for _, c := range append(s.hub.Collectors(), cfg.Metrics...) {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("api: metrics: %w", err)
+		}
+	}
+	s.metrics = metricsHandler(registry)
+	s.http = newHTTP(cfg, s.handle)
+	return s, nil
+}
+
+// newHTTP sets every bound that fasthttp has.
+func newHTTP(cfg Config, handler fasthttp.RequestHandler) *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:                      handler,
+		ErrorHandler:                 unreadable,
+		HeaderReceived:               bodyLimit,
+		NoDefaultServerHeader:        true,
+		Concurrency:                  cfg.MaxConnections,
+		ReadBufferSize:               maxHeader,
+		ReadTimeout:                  cfg.RequestTimeout,
+		WriteTimeout:                 cfg.RequestTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxRequestBodySize:           maxBody,
+		DisablePreParseMultipartForm: true,
+		CloseOnShutdown:              true,
+		Logger:                       quiet{cfg.Logger},
+	}
+}
+
+// Serve answers requests until Shutdown, which makes it return nil.
+func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ln) }
+
+// Shutdown stops accepting, lets the requests under way end, and returns. /readyz says no from the first moment.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
+	return s.http.ShutdownWithContext(ctx)
+}
+
+// handle answers one request.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	c := s.calls.Get().(*call)
+	c.ctx = ctx
+	s.dispatch(c)
+	if c.lost { // the batch is still on its way, and no longer ours
+		return
+	}
+	c.reset()
+	s.calls.Put(c)
+}
+
+// bodyLimit lets only batches be large.
+func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if string(h.RequestURI()) == "/v1/batches" {
+		return fasthttp.RequestConfig{MaxRequestBodySize: maxBatchBody}
+	}
+	return fasthttp.RequestConfig{}
+}
+
+// unreadable answers what is no request, or too large or too slow a one.
+func unreadable(ctx *fasthttp.RequestCtx, err error) {
+	var small *fasthttp.ErrSmallBuffer
+	var timeout interface{ Timeout() bool }
+	p := problem{status: 400, code: "malformed_request", detail: "this is not an HTTP/1.1 request"}
+	switch {
+	case errors.As(err, &small):
+		p = problem{status: 431, code: "headers_too_large", detail: fmt.Sprintf("request line and headers take at most %d bytes", maxHeader)}
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		p = problem{status: 413, code: "body_too_large", detail: fmt.Sprintf("a batch takes at most %d bytes, any other body %d", maxBatchBody, maxBody)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		p = problem{status: 408, code: "request_timeout", retryable: true, detail: "the request did not arrive whole in time"}
+	}
+	p.write(ctx)
+	ctx.SetConnectionClose()
+}
+
+// quiet keeps what fasthttp has to say about single connections at the level of debugging.
+type quiet struct{ log *slog.Logger }
+
+func (q quiet) Printf(format string, args ...any) {
+	q.log.Debug("http", "says", fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,30 @@
+package api
+
+import "github.com/millrace/millrace/ledger"
+
+// transfer pays another account once, however often it is sent.
+func (c *call) transfer() *problem {
+	o := c.body(false)
+	op := ledger.Op{Kind: ledger.OpTransfer, Actor: c.grant.Account, ID: o.opID(), Target: uint32(o.account("to")), Amount: o.amount("amount_msat")}
+	if p := o.end(); p != nil {
+		return p
+	}
+	if p := c.within(op.Amount); p != nil {
+		return p
+	}
+	a, p := c.submit(op)
+	if p != nil {
+		return p
+	}
+	c.result(a)
+	c.next("id")
+	c.quote(ledger.OpID(op.ID).String())
+	c.next("from")
+	c.quote(op.Actor.String())
+	c.next("to")
+	c.quote(ledger.AccountNo(op.Target).String())
+	c.next("amount_msat")
+	c.uint(uint64(op.Amount))
+	c.end()
+	return c.answer(200)
+}

@@ -1,0 +1,77 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/millrace/millrace/hub/seal"
+	"github.com/millrace/millrace/ledger"
+)
+
+// ErrOffer is returned, wrapped, for an offer that cannot be registered: its header was not sealed to this hub, was moved
+// or bent.
+var ErrOffer = errors.New("offer refused")
+
+// Offer is a sealed work that a creator wants to sell.
+type Offer struct {
+	Seller     ledger.AccountNo
+	Header     []byte // the sealed file's age header
+	Title      string
+	Price      ledger.Msat
+	Size       uint64         // bytes of the sealed file
+	FileSHA256 [32]byte       // of the sealed file
+	Payees     []ledger.Payee // empty: all to the seller
+}
+
+// Register puts a sealed work on sale under the content id in its header. The hub opens the header's stanza once, to see
+// that it can, and keeps the file key wrapped for itself alone: it keeps no file and no plain key.
+func (h *Hub) Register(o Offer) (ledger.ContentID, ledger.Applied, error) {
+	header, err := seal.ParseHeader(o.Header)
+	if err != nil {
+		return ledger.ContentID{}, ledger.Applied{}, fmt.Errorf("%w: %w", ErrOffer, err)
+	}
+	if header.Origin != h.cfg.Origin {
+		return header.Content, ledger.Applied{}, fmt.Errorf("%w: sealed for %s, this hub is %s", ErrOffer, header.Origin, h.cfg.Origin)
+	}
+	key, err := h.cfg.Ring.OpenHeader(header)
+	if err != nil {
+		return header.Content, ledger.Applied{}, fmt.Errorf("%w: %w", ErrOffer, err)
+	}
+	wrapped, err := h.cfg.Ring.Wrap(header.Content, key)
+	if err != nil {
+		return header.Content, ledger.Applied{}, fmt.Errorf("wrapping the file key: %w", err)
+	}
+	r := ledger.Registration{
+		Commitment: seal.Commitment(key), HeaderSHA256: header.SHA256(), FileSHA256: o.FileSHA256,
+		Wrapped: wrapped, Size: o.Size, Payees: o.Payees, Title: o.Title,
+	}
+	if len(r.Payees) == 0 {
+		r.Payees = []ledger.Payee{{Account: o.Seller, Share: 1}}
+	}
+	if len(r.Payees) > ledger.MaxPayees || !ledger.TitleOK(r.Title) {
+		return header.Content, ledger.Applied{}, fmt.Errorf("%w: at most %d payees, and a title of 1 to %d bytes of UTF-8 without control characters",
+			ErrOffer, ledger.MaxPayees, ledger.MaxTitle)
+	}
+	op := ledger.Op{Kind: ledger.OpRegister, Actor: o.Seller, ID: header.Content, Amount: o.Price}
+	a, err := h.submit(op, ledger.AppendRegistration(nil, &r))
+	return header.Content, a, err
+}
+
+// Content reads a content: what it costs, and whose it is.
+func (h *Hub) Content(id ledger.ContentID) (ledger.Content, bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.state.Content(id)
+}
+
+// Origin is the hub's name in stanzas.
+func (h *Hub) Origin() string { return h.cfg.Origin }
+
+// Params are the ledger's rules.
+func (h *Hub) Params() ledger.Params { return h.cfg.Params }
+
+// Dev says whether an operator may make money.
+func (h *Hub) Dev() bool { return h.cfg.Dev }
+
+// SealingKeys are the hub's public keys, the one to seal to first.
+func (h *Hub) SealingKeys() []seal.PublicKey { return h.cfg.Ring.Publics() }

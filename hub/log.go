@@ -1,0 +1,63 @@
+package hub
+
+import (
+	"context"
+	"errors"
+
+	"github.com/millrace/millrace/ledger"
+)
+
+// Log is where blocks become durable and get their order. ledger/store implements it on pebble.
+type Log interface {
+	// Propose queues a block; the outcome is the machine's Apply. The block's bytes must not change until then.
+	Propose(block []byte) error
+	// Barrier returns when everything proposed before this call is applied.
+	Barrier(ctx context.Context) error
+	// Compact tells that a snapshot covers what lies at or below an index.
+	Compact(index uint64) error
+	// Close makes durable what is queued, and releases the log.
+	Close() error
+}
+
+var (
+	// ErrOverload means that more ops wait than may: nothing was done, try again in a moment.
+	ErrOverload = errors.New("the hub is overloaded")
+	// ErrClosed means that the hub is stopping: nothing was done.
+	ErrClosed = errors.New("the hub is stopping")
+	// ErrUnknown means that the hub died while the op was on its way to the disk: it may or may not have been applied, and
+	// the same op sent again, once the hub is back, gets the outcome.
+	ErrUnknown = errors.New("the outcome is not known: send the same op again")
+)
+
+// Batch is ops that one caller submits together. They are independent: each is applied or refused by itself, in order. A
+// caller keeps a Batch for as many submissions as it likes, one at a time.
+type Batch struct {
+	Ops    []ledger.Op
+	Detail []byte // of the one op that has a detail, if any
+	// Out has one outcome for each op when Submit has returned nil.
+	Out []ledger.Applied
+
+	left int           // ops whose outcome is not known yet; owned by whoever holds the batch on its way
+	done chan struct{} // holds a token when left is zero
+}
+
+// Reset empties the batch for the next submission.
+func (b *Batch) Reset() {
+	b.Ops, b.Detail = b.Ops[:0], b.Detail[:0]
+}
+
+// weight is at least the number of bytes that the batch takes in a block.
+func (b *Batch) weight() int { return ledger.MaxOp*len(b.Ops) + len(b.Detail) }
+
+// prepare makes room for the outcomes.
+func (b *Batch) prepare() {
+	if b.done == nil {
+		b.done = make(chan struct{}, 1)
+	}
+	if cap(b.Out) < len(b.Ops) {
+		b.Out = make([]ledger.Applied, len(b.Ops))
+	}
+	b.Out = b.Out[:len(b.Ops)]
+	clear(b.Out)
+	b.left = len(b.Ops)
+}

@@ -1,0 +1,80 @@
+package hub
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/millrace/millrace/ledger"
+)
+
+// Machine is the hub as the log drives it. One goroutine, the log's, calls it in the order of the log.
+type Machine struct{ h *Hub }
+
+// Apply does what a durable block says, and answers the callers who wait for it: acknowledgements leave only from here.
+func (m Machine) Apply(index uint64, block []byte) error {
+	h := m.h
+	header, _, _, err := ledger.DecodeHeader(block)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	h.outcomes, err = h.state.Apply(index, block, h.outcomes[:0])
+	h.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if header.Proposer == h.proposer {
+		return h.acknowledge(header.Number)
+	}
+	return nil
+}
+
+// acknowledge hands the outcomes of this process's own block to those who wait, in the block's order.
+func (h *Hub) acknowledge(number uint64) error {
+	f := <-h.flying
+	if f.number != number {
+		return fmt.Errorf("block %d of this process came where its block %d belongs", number, f.number)
+	}
+	outcomes := h.outcomes
+	for _, b := range f.batches {
+		for i := range b.Out {
+			if b.Out[i].Result() == ledger.Undecided {
+				b.Out[i] = outcomes[0]
+				h.late[outcomes[0].Result()]++
+				outcomes = outcomes[1:]
+			}
+		}
+	}
+	h.metrics.results(&h.late)
+	h.metrics.blockOps.Observe(float64(len(h.outcomes)))
+	for _, b := range f.batches {
+		b.done <- struct{}{}
+	}
+	h.free <- f
+	return nil
+}
+
+// Snapshot is a cheap frozen view of the ledger.
+func (m Machine) Snapshot() *ledger.View {
+	m.h.mu.Lock()
+	defer m.h.mu.Unlock()
+	return m.h.state.View()
+}
+
+// Restore replaces the ledger by the one that a view wrote, or leaves it and returns an error.
+func (m Machine) Restore(index uint64, r io.Reader) error {
+	s, err := ledger.Restore(r, m.h.seed)
+	if err != nil {
+		return err
+	}
+	if s.Index() != index {
+		return fmt.Errorf("snapshot of block %d under the name of block %d", s.Index(), index)
+	}
+	if s.Params() != m.h.state.Params() {
+		return fmt.Errorf("snapshot of a ledger with other rules")
+	}
+	m.h.mu.Lock()
+	defer m.h.mu.Unlock()
+	m.h.state = s
+	return nil
+}

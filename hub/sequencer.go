@@ -1,0 +1,81 @@
+package hub
+
+import (
+	"fmt"
+
+	"github.com/millrace/millrace/ledger"
+)
+
+// blocksInFlight bounds the blocks between the sequencer and Apply: one that syncs, and one that is ready when it has. More
+// would only cut what waits into smaller blocks. It must stay below ledger.MaxInFlight.
+const blocksInFlight = 2
+
+// blockWeight is what the sequencer takes for one block: some 17,000 ops, 300 KiB of advances. The last batch may go beyond
+// it, so a block is smaller than blockWeight plus the heaviest batch: within ledger.MaxBlock.
+const blockWeight = 640 << 10
+
+// MaxBatchOps bounds one submission.
+const MaxBatchOps = 8192
+
+// flight is a block on its way from the sequencer to Apply.
+type flight struct {
+	builder ledger.Builder
+	number  uint64
+	batches []*Batch // those with an op in the block, in its order
+}
+
+// sequence is the sequencer: the one goroutine that turns what waits into blocks. What the present state refuses, or has
+// done before, is answered now and never logged: an answer that is right in an order in which the op came before all that
+// is still on its way.
+func (h *Hub) sequence() {
+	defer close(h.sequenced)
+	var taken []*Batch
+	for number := uint64(1); ; number++ {
+		f := <-h.free // while the log is busy, the next block gathers
+		var ok bool
+		if taken, ok = h.queue.take(taken[:0], blockWeight); !ok {
+			h.free <- f
+			return
+		}
+		f.builder.Reset()
+		f.batches = f.batches[:0]
+		f.number = number
+		header := h.gather(f, taken)
+		if f.builder.Count() == 0 {
+			h.free <- f
+			continue
+		}
+		h.flying <- f
+		if err := h.log.Propose(f.builder.Seal(header)); err != nil {
+			h.fail(fmt.Errorf("proposing block %d: %w", number, err))
+			return
+		}
+	}
+}
+
+// gather checks what was taken against the present state, wakes whoever has all his answers, and puts the rest in the block.
+func (h *Hub) gather(f *flight, taken []*Batch) ledger.Header {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	now := max(h.clock(), h.state.Now())
+	for _, b := range taken {
+		left := 0
+		for i := range b.Ops {
+			a := h.state.Check(&b.Ops[i], b.Detail, now)
+			if a.Result() == ledger.Undecided {
+				f.builder.Add(&b.Ops[i], b.Detail)
+				left++
+				continue
+			}
+			b.Out[i] = a
+			h.early[a.Result()]++
+		}
+		if b.left = left; left > 0 {
+			f.batches = append(f.batches, b)
+		} else {
+			b.done <- struct{}{}
+		}
+	}
+	h.metrics.results(&h.early)
+	return ledger.Header{Time: now, Proposer: h.proposer, Number: f.number, Parent: h.state.Index(), Head: h.state.Head()}
+}
