@@ -1,0 +1,138 @@
+package ledger_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/millrace/millrace/ledger"
+)
+
+// golden compares bytes with testdata/golden/name, which is hex in lines of 32 bytes. -rewrite (a flag that datadriven
+// defines) writes it; then a change to the log's or the snapshot's format is in the diff.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", "golden", name+".hex")
+	if f := flag.Lookup("rewrite"); f != nil && f.Value.String() == "true" {
+		var b strings.Builder
+		for rest := got; len(rest) > 0; {
+			n := min(32, len(rest))
+			b.WriteString(hex.EncodeToString(rest[:n]) + "\n")
+			rest = rest[n:]
+		}
+		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s: the format changed:\n got %x\nwant %x", path, got, want)
+	}
+}
+
+// sampleOp has another value in every byte of every field, so that an encoding shows what stands where.
+func sampleOp(k ledger.Kind) (ledger.Op, []byte) {
+	op := ledger.Op{Kind: k, Actor: 0xa1a2a3a4, Target: 0xb1b2b3b4, Version: 0xc1c2c3c4, Amount: 0xd1d2d3d4d5d6d7d8}
+	for i := range op.ID {
+		op.ID[i] = 0xe0 + byte(i)
+	}
+	if k != ledger.OpRegister {
+		return op, nil
+	}
+	return op, registration(7, ledger.Payee{Account: 16, Share: 2}, ledger.Payee{Account: 17, Share: 1})
+}
+
+// opSizes are those of the table at Op, without a register's detail.
+var opSizes = [ledger.Kinds]int{
+	ledger.OpTransfer: 33, ledger.OpAdvance: 17, ledger.OpUnlock: 33, ledger.OpOpenAccount: 17, ledger.OpOpenChannel: 37,
+	ledger.OpTopUp: 33, ledger.OpCloseChannel: 9, ledger.OpExpireChannel: 5, ledger.OpRegister: 31, ledger.OpReprice: 33,
+	ledger.OpRetire: 21, ledger.OpCredit: 33, ledger.OpDebit: 33, ledger.OpHold: 29, ledger.OpCapture: 21, ledger.OpVoid: 9,
+}
+
+func TestGoldenOps(t *testing.T) {
+	for k := ledger.Kind(1); int(k) < ledger.Kinds; k++ {
+		op, detail := sampleOp(k)
+		b := ledger.AppendOp(nil, &op, detail)
+		if len(b) != opSizes[k]+len(detail) {
+			t.Errorf("%v takes %d bytes, want %d", k, len(b), opSizes[k]+len(detail))
+		}
+		var back ledger.Op
+		backDetail, size, err := ledger.DecodeOp(b, &back)
+		if err != nil || size != len(b) || !bytes.Equal(backDetail, detail) || !bytes.Equal(ledger.AppendOp(nil, &back, backDetail), b) {
+			t.Errorf("%v: decodes to %+v, %v", k, back, err)
+		}
+		golden(t, "op_"+k.String(), b)
+	}
+}
+
+func TestGoldenBlock(t *testing.T) {
+	var b ledger.Builder
+	for k := ledger.Kind(1); int(k) < ledger.Kinds; k++ {
+		op, detail := sampleOp(k)
+		b.Add(&op, detail)
+	}
+	h := ledger.Header{Time: 0x0102030405060708, Proposer: 0x1112131415161718, Number: 0x2122232425262728, Parent: 0x3132333435363738}
+	for i := range h.Head {
+		h.Head[i] = 0x40 + byte(i)
+	}
+	block := b.Seal(h)
+	golden(t, "block", block)
+	got, count, ops, err := ledger.DecodeHeader(block)
+	if err != nil || got != h || count != ledger.Kinds-1 || len(ops) != len(block)-ledger.HeaderSize || b.Count() != count || b.Size() != len(block) {
+		t.Errorf("%+v, %d ops in %d bytes, %v", got, count, len(ops), err)
+	}
+	var empty ledger.Builder
+	if _, count, ops, err := ledger.DecodeHeader(empty.Seal(h)); err != nil || count != 0 || len(ops) != 0 {
+		t.Errorf("an empty block: %d ops in %d bytes, %v", count, len(ops), err)
+	}
+}
+
+// TestGoldenSnapshot pins the head as well: both are functions of the ops alone. The state of SHA-256 in a snapshot is the
+// standard library's: should this test fail with a new release of Go, old snapshots no longer load (see chain.load).
+func TestGoldenSnapshot(t *testing.T) {
+	s := newScene(t, ledger.Params{FeePPM: 25_000, IDWindow: 60_000, IDAhead: 1000, MaxIDs: 1000})
+	s.do(s.state.Now(), ledger.Op{Kind: ledger.OpUnlock, Actor: s.alice, Amount: 400, ID: s.song}, nil)
+	head := s.state.Head()
+	golden(t, "head", head[:])
+	golden(t, "snapshot", body(snapshot(t, s.state.View())))
+}
+
+func TestSizes(t *testing.T) {
+	for _, c := range []struct {
+		what      string
+		got, want uintptr
+	}{
+		{"Account", unsafe.Sizeof(ledger.Account{}), 32},
+		{"Channel", unsafe.Sizeof(ledger.Channel{}), 32},
+		{"Hold", unsafe.Sizeof(ledger.Hold{}), 32},
+		{"Op", unsafe.Sizeof(ledger.Op{}), 40},
+		{"Applied", unsafe.Sizeof(ledger.Applied{}), 24},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s takes %d bytes, want %d", c.what, c.got, c.want)
+		}
+	}
+	if ledger.HeaderSize != 80 || ledger.MaxDetail != 482 {
+		t.Errorf("header of %d bytes, detail of at most %d", ledger.HeaderSize, ledger.MaxDetail)
+	}
+	largest := 0
+	for _, n := range opSizes {
+		largest = max(largest, n)
+	}
+	if ledger.MaxOp != largest {
+		t.Errorf("MaxOp is %d, the largest op takes %d", ledger.MaxOp, largest)
+	}
+}
