@@ -15,7 +15,6 @@ import (
 func rules() []rule {
 	lines := func(n int) string { return strings.Repeat("\n", n) }
 	ours := func(dir string) string { return fmt.Sprintf("import _ %q", module+"/"+dir) }
-	applied := func(code string) string { return fmt.Sprintf("import %q\n%s", module+"/ledger", code) }
 	return []rule{{
 		name:  "ladder",
 		check: checkLadder,
@@ -110,24 +109,6 @@ func rules() []rule {
 		good: []sample{
 			{"hub/x.go", "type I interface { A(); B(); C(); D() }"}, {"hub/x.go", "type I interface { ~string | ~[]byte }"},
 			{"hub/x.go", "type I interface { A(); B(); J }\ntype J interface { C(); D() }"},
-		},
-	}, {
-		name:  "applied comes from the core",
-		check: checkApplied,
-		bad: []sample{
-			{"hub/x.go", applied("var x = ledger.Applied{}")}, {"hub/x.go", applied("func f() any { return &ledger.Applied{} }")},
-			{"hub/x.go", applied("func f() any { return []ledger.Applied{{}} }")},
-			{"hub/x.go", applied("func f() any { return map[int]ledger.Applied{1: {}} }")},
-			{"hub/x.go", applied("func f() any { return []*ledger.Applied{{}} }")},
-			{"hub/x.go", applied("func f() any { return new(ledger.Applied) }")},
-			{"hub/x.go", applied("func f(x T) any { return ledger.Applied(x) }")}, {"hub/x.go", applied("type A = ledger.Applied")},
-			{"hub/x.go", fmt.Sprintf("import l %q\nfunc f() any { return l.Applied{} }", module+"/ledger")},
-			{"ledger/store/x.go", applied("var x = ledger.Applied{}")}, {"hub/x.go", fmt.Sprintf("import . %q", module+"/ledger")},
-		},
-		good: []sample{
-			{"ledger/x.go", "func f() any { return Applied{} }"}, {"hub/x.go", applied("func f(a ledger.Applied) []ledger.Applied { return nil }")},
-			{"hub/x.go", applied("func f(a ledger.Applied) any { return []ledger.Applied{a} }")},
-			{"hub/x.go", applied("func f() any { return make([]ledger.Applied, 0, 8) }")},
 		},
 	}}
 }
@@ -321,64 +302,6 @@ func (t *tree) interfaceNamed(dir, name string) (found *ast.InterfaceType) {
 		})
 	}
 	return found
-}
-
-// checkApplied: what Apply found is the only thing that lets a secret go, so nobody else makes one.
-func checkApplied(t *tree, s *source) (out []finding) {
-	if s.dir == "ledger" {
-		return nil
-	}
-	name := ""
-	for _, i := range s.file.Imports {
-		if importPath(i) == module+"/ledger" {
-			name = "ledger"
-			if i.Name != nil {
-				name = i.Name.Name
-			}
-			if name == "." {
-				return []finding{{i.Pos(), "ledger is imported by its name, so that its types can be told"}}
-			}
-		}
-	}
-	if name == "" {
-		return nil
-	}
-	is := func(e ast.Expr) bool { return e != nil && strings.TrimPrefix(text(t, e), "*") == name+".Applied" }
-	ast.Inspect(s.file, func(n ast.Node) bool {
-		made := false
-		switch n := n.(type) {
-		case *ast.CompositeLit:
-			made = is(n.Type) || is(element(n.Type)) && slices.ContainsFunc(n.Elts, elided)
-		case *ast.CallExpr:
-			made = is(n.Fun) || len(n.Args) == 1 && text(t, n.Fun) == "new" && is(n.Args[0])
-		case *ast.TypeSpec:
-			made = is(n.Type)
-		}
-		if made {
-			out = append(out, finding{n.Pos(), "only the core makes a ledger.Applied"})
-		}
-		return true
-	})
-	return out
-}
-
-func element(e ast.Expr) ast.Expr {
-	switch e := e.(type) {
-	case *ast.ArrayType:
-		return e.Elt
-	case *ast.MapType:
-		return e.Value
-	}
-	return nil
-}
-
-// elided says whether an element of a composite literal is one without its type.
-func elided(e ast.Expr) bool {
-	if kv, ok := e.(*ast.KeyValueExpr); ok {
-		e = kv.Value
-	}
-	lit, ok := e.(*ast.CompositeLit)
-	return ok && lit.Type == nil
 }
 
 func importPath(i *ast.ImportSpec) string {

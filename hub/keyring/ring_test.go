@@ -270,6 +270,13 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func TestSecretsAreNotPrinted(t *testing.T) {
+	// A time of day can hold any digits.
+	noTime := &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}
 	r, _ := newTestRing(t)
 	kek := KEK(bytes.Repeat([]byte{0xab}, 32))
 	r.kek, r.tokenRoot, r.stored.master = kek, kek, kek
@@ -278,8 +285,8 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
 			fmt.Fprintf(&out, verb, v)
 		}
-		slog.New(slog.NewTextHandler(&out, nil)).Info("m", "v", v)
-		slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "v", v)
+		slog.New(slog.NewTextHandler(&out, noTime)).Info("m", "v", v)
+		slog.New(slog.NewJSONHandler(&out, noTime)).Info("m", "v", v)
 		if b, err := json.Marshal(v); err == nil && v != any(r) {
 			t.Errorf("%T: JSON %s", v, b)
 		}

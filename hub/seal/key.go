@@ -79,7 +79,7 @@ func newPublicKey(kem KEM, pub hpke.PublicKey) PublicKey {
 func ParsePublicKey(text string) (PublicKey, error) {
 	rest, ok := strings.CutPrefix(text, publicPrefix)
 	if !ok {
-		return PublicKey{}, fmt.Errorf("%w: want %s...", ErrKey, publicPrefix)
+		return PublicKey{}, fmt.Errorf("%w: want text that begins with %s", ErrKey, publicPrefix)
 	}
 	name, data, _ := strings.Cut(rest, "-")
 	for i, k := range kems {

@@ -53,6 +53,13 @@ func TestPrivateKeyRefuses(t *testing.T) {
 }
 
 func TestSecretsAreNotPrinted(t *testing.T) {
+	// A time of day can hold any digits.
+	noTime := &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}
 	key := FileKey(bytes.Repeat([]byte{0xab}, fileKeySize))
 	priv := testKey(t, X25519)
 	var out bytes.Buffer
@@ -60,8 +67,8 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
 			fmt.Fprintf(&out, verb, v)
 		}
-		slog.New(slog.NewTextHandler(&out, nil)).Info("m", "v", v)
-		slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "v", v)
+		slog.New(slog.NewTextHandler(&out, noTime)).Info("m", "v", v)
+		slog.New(slog.NewJSONHandler(&out, noTime)).Info("m", "v", v)
 		if b, err := json.Marshal(v); err == nil {
 			t.Errorf("%T: JSON %s", v, b)
 		}
