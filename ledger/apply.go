@@ -120,7 +120,9 @@ func (s *State) Apply(index uint64, block []byte, out []Applied) ([]Applied, err
 	}
 	s.chain.write(ops[run:], s.now)
 	copy(s.recent[:], s.recent[1:])
-	s.recent[MaxInFlight-1] = parent{index, s.Head()}
+	newest := &s.recent[MaxInFlight-1]
+	newest.index = index
+	s.chain.sumTo(&newest.head)
 	return out, nil
 }
 

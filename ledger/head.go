@@ -13,6 +13,7 @@ import (
 type chain struct {
 	sha  hash.Hash
 	time uint64 // the last one written
+	tick [9]byte
 }
 
 func newChain(p Params) chain {
@@ -27,18 +28,20 @@ func (c *chain) write(entries []byte, time uint64) {
 		return
 	}
 	if time != c.time {
-		var tick [9]byte
-		binary.LittleEndian.PutUint64(tick[1:], time)
-		c.sha.Write(tick[:])
+		binary.LittleEndian.PutUint64(c.tick[1:], time)
+		c.sha.Write(c.tick[:])
 		c.time = time
 	}
 	c.sha.Write(entries)
 }
 
 func (c *chain) sum() (head [32]byte) {
-	c.sha.Sum(head[:0])
+	c.sumTo(&head)
 	return head
 }
+
+// sumTo is sum without an allocation, when the head lies on the heap already.
+func (c *chain) sumTo(head *[32]byte) { c.sha.Sum(head[:0]) }
 
 // save and load carry the hash's inner state over a restart. Its form is the standard library's; should another release
 // of Go not know it, load fails, and the ledger is replayed from an older snapshot or from its first block.
