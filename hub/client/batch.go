@@ -1,0 +1,67 @@
+package client
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/millrace/millrace/ledger"
+)
+
+// Op is one op of a batch. TransferOp, AdvanceOp and UnlockOp make them.
+type Op struct {
+	Op           string      `json:"op"`
+	ID           string      `json:"id,omitempty"`
+	To           string      `json:"to,omitempty"`
+	AmountMsat   ledger.Msat `json:"amount_msat,omitempty"`
+	Channel      string      `json:"channel,omitempty"`
+	TotalMsat    ledger.Msat `json:"total_msat,omitempty"`
+	Content      string      `json:"content,omitempty"`
+	PriceVersion uint32      `json:"price_version,omitempty"`
+	MaxMsat      ledger.Msat `json:"max_msat,omitempty"`
+}
+
+// TransferOp pays another account.
+func TransferOp(id ledger.OpID, to ledger.AccountNo, amount ledger.Msat) Op {
+	return Op{Op: "transfer", ID: id.String(), To: to.String(), AmountMsat: amount}
+}
+
+// AdvanceOp raises what a channel has paid to a total.
+func AdvanceOp(no ledger.ChannelNo, total ledger.Msat) Op {
+	return Op{Op: "advance", Channel: no.String(), TotalMsat: total}
+}
+
+// UnlockOp buys a content at a price version, within a maximum, or both; the other is 0.
+func UnlockOp(id ledger.ContentID, version uint32, most ledger.Msat) Op {
+	return Op{Op: "unlock", Content: id.String(), PriceVersion: version, MaxMsat: most}
+}
+
+// OpResult is what became of one op.
+type OpResult struct {
+	Result    string      `json:"result"` // applied, repeated, or the name of a refusal
+	Seq       uint64      `json:"seq,omitempty"`
+	PaidMsat  ledger.Msat `json:"paid_msat,omitempty"`
+	FileKey   []byte      `json:"file_key,omitempty"`  // of unlocks
+	Retryable bool        `json:"retryable,omitempty"` // of refusals
+}
+
+// OK says whether what the op asked for is so.
+func (r OpResult) OK() bool { return r.Result == "applied" || r.Result == "repeated" }
+
+// BatchResults has one result per op, in their order.
+type BatchResults struct {
+	Applied  int        `json:"applied"`
+	Repeated int        `json:"repeated"`
+	Refused  int        `json:"refused"`
+	Results  []OpResult `json:"results"`
+}
+
+// Batch sends up to 8,192 ops at once. They are independent: each applies or is refused by itself, and a refusal is no
+// error of the batch.
+func (c *Client) Batch(ctx context.Context, ops []Op) (BatchResults, error) {
+	var a BatchResults
+	err := c.do(ctx, call{method: "POST", path: "/v1/batches", body: ops}, &a)
+	if err == nil && len(a.Results) != len(ops) {
+		return BatchResults{}, fmt.Errorf("%w: %d results for %d ops", ErrAnswer, len(a.Results), len(ops))
+	}
+	return a, err
+}

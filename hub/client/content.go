@@ -1,0 +1,178 @@
+package client
+
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/millrace/millrace/hub/seal"
+	"github.com/millrace/millrace/ledger"
+)
+
+// Payee is one of those who share a price.
+type Payee struct {
+	Account string `json:"account"`
+	Share   uint32 `json:"share"` // relative to the sum of all shares
+}
+
+// Offer is a sealed work to sell.
+type Offer struct {
+	Header    []byte // the sealed file's age header, as seal.Seal returns it
+	Title     string
+	PriceMsat ledger.Msat
+	Size      uint64   // of the sealed file
+	SHA256    [32]byte // of the sealed file
+	Payees    []Payee  // empty: the seller alone
+}
+
+// Registered is a content on sale.
+type Registered struct {
+	Result       string `json:"result"`
+	Seq          uint64 `json:"seq"`
+	Content      string `json:"content"`
+	PriceVersion uint32 `json:"price_version"`
+}
+
+// Content is a work's public quote.
+type Content struct {
+	Content      string      `json:"content"`
+	Hub          string      `json:"hub"` // the hub's origin
+	Title        string      `json:"title"`
+	Seller       string      `json:"seller"`
+	PriceMsat    ledger.Msat `json:"price_msat"`
+	PriceVersion uint32      `json:"price_version"`
+	Size         uint64      `json:"size"`
+	SHA256       string      `json:"sha256"`
+	HeaderSHA256 string      `json:"header_sha256"`
+	FeePPM       uint32      `json:"fee_ppm"`
+	Payees       []Payee     `json:"payees"`
+	Status       string      `json:"status"` // on_sale or retired
+}
+
+// Repriced is a content's new price.
+type Repriced struct {
+	Result       string      `json:"result"`
+	Seq          uint64      `json:"seq"`
+	Content      string      `json:"content"`
+	PriceMsat    ledger.Msat `json:"price_msat"`
+	PriceVersion uint32      `json:"price_version"`
+}
+
+// Retired is a content that is off sale.
+type Retired struct {
+	Result  string `json:"result"`
+	Seq     uint64 `json:"seq"`
+	Content string `json:"content"`
+}
+
+// Purchase asks to unlock a content. It must name a price version, a maximum, or both.
+type Purchase struct {
+	Content      ledger.ContentID
+	PriceVersion uint32      // as quoted; 0: any
+	MaxMsat      ledger.Msat // the most to pay; 0: the price of the version named
+	HeaderSHA256 *[32]byte   // of the buyer's copy of the header: a wrong one is refused before money moves; nil: not checked
+	Recipient    []byte      // X25519 public key to seal the file key to; nil: it comes in the clear
+}
+
+// Unlocked is a purchase as the hub answers it: the file key is in one of the two forms.
+type Unlocked struct {
+	Result   string      `json:"result"`
+	Seq      uint64      `json:"seq"`
+	Content  string      `json:"content"`
+	PaidMsat ledger.Msat `json:"paid_msat"` // in all, now or when it was bought
+	FileKey  []byte      `json:"file_key,omitempty"`
+	Sealed   *struct {
+		Enc        []byte `json:"enc"`
+		Ciphertext []byte `json:"ciphertext"`
+	} `json:"sealed_file_key,omitempty"`
+}
+
+// Bought is a purchase with its file key.
+type Bought struct {
+	Result   string
+	Seq      uint64
+	PaidMsat ledger.Msat
+	Key      seal.FileKey
+}
+
+func contentPath(id ledger.ContentID) string { return "/v1/contents/" + id.String() }
+
+// Register puts a sealed work on sale.
+func (c *Client) Register(ctx context.Context, o Offer) (Registered, error) {
+	body := struct {
+		Header []byte      `json:"header"`
+		Title  string      `json:"title"`
+		Price  ledger.Msat `json:"price_msat"`
+		Size   uint64      `json:"size"`
+		SHA256 string      `json:"sha256"`
+		Payees []Payee     `json:"payees,omitempty"`
+	}{o.Header, o.Title, o.PriceMsat, o.Size, hex.EncodeToString(o.SHA256[:]), o.Payees}
+	var a Registered
+	return a, c.do(ctx, call{method: "POST", path: "/v1/contents", body: body}, &a)
+}
+
+// Content asks for a work's quote. It needs no token, and sends none.
+func (c *Client) Content(ctx context.Context, id ledger.ContentID) (Content, error) {
+	var a Content
+	err := c.do(ctx, call{method: "GET", path: contentPath(id), anonymous: true}, &a)
+	if err == nil && a.Content != id.String() {
+		return Content{}, fmt.Errorf("%w: asked for content %v, got %.40q", ErrAnswer, id, a.Content)
+	}
+	return a, err
+}
+
+// Reprice replaces the price of a version.
+func (c *Client) Reprice(ctx context.Context, id ledger.ContentID, price ledger.Msat, version uint32) (Repriced, error) {
+	body := struct {
+		Price   ledger.Msat `json:"price_msat"`
+		Version uint32      `json:"price_version"`
+	}{price, version}
+	var a Repriced
+	return a, c.do(ctx, call{method: "POST", path: contentPath(id) + "/reprice", body: body}, &a)
+}
+
+// Retire takes a work off sale. Who bought it keeps it.
+func (c *Client) Retire(ctx context.Context, id ledger.ContentID) (Retired, error) {
+	var a Retired
+	return a, c.do(ctx, call{method: "POST", path: contentPath(id) + "/retire"}, &a)
+}
+
+// Unlock buys a work, or asks again for the key of one that was bought, which is free.
+func (c *Client) Unlock(ctx context.Context, p Purchase) (Unlocked, error) {
+	body := struct {
+		Version   uint32      `json:"price_version,omitempty"`
+		Max       ledger.Msat `json:"max_msat,omitempty"`
+		Header    string      `json:"header_sha256,omitempty"`
+		Recipient []byte      `json:"recipient,omitempty"`
+	}{Version: p.PriceVersion, Max: p.MaxMsat, Recipient: p.Recipient}
+	if p.HeaderSHA256 != nil {
+		body.Header = hex.EncodeToString(p.HeaderSHA256[:])
+	}
+	var a Unlocked
+	err := c.do(ctx, call{method: "POST", path: contentPath(p.Content) + "/unlock", body: body}, &a)
+	return a, err
+}
+
+// Buy is Unlock with the file key sealed to a key that lives only during the call, so that it crosses no wire, proxy or log
+// in the clear. It sets p.Recipient itself.
+func (c *Client) Buy(ctx context.Context, p Purchase) (Bought, error) {
+	priv, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return Bought{}, fmt.Errorf("making a key for the delivery: %w", err)
+	}
+	p.Recipient = priv.PublicKey().Bytes()
+	a, err := c.Unlock(ctx, p)
+	if err != nil {
+		return Bought{}, err
+	}
+	b := Bought{Result: a.Result, Seq: a.Seq, PaidMsat: a.PaidMsat}
+	if a.Sealed == nil {
+		return b, fmt.Errorf("%w: the file key is not sealed as asked for", ErrAnswer)
+	}
+	if b.Key, err = seal.OpenDelivery(priv.Bytes(), a.Sealed.Enc, a.Sealed.Ciphertext, p.Content); err != nil {
+		return b, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	return b, nil
+}

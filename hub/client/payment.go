@@ -1,0 +1,122 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/millrace/millrace/ledger"
+)
+
+// NewID makes an id for a payment: now, and random. Keep it until the payment is answered; sent again under the same id,
+// it happens once.
+func NewID() ledger.OpID {
+	var random [10]byte
+	_, _ = rand.Read(random[:]) // it never fails: the runtime ends the process first
+	return ledger.NewOpID(uint64(time.Now().UnixMilli()), random)
+}
+
+// Transfer is a payment to another account.
+type Transfer struct {
+	Result     string      `json:"result"` // applied or repeated
+	Seq        uint64      `json:"seq"`
+	ID         string      `json:"id"`
+	From       string      `json:"from"`
+	To         string      `json:"to"`
+	AmountMsat ledger.Msat `json:"amount_msat"`
+}
+
+// funding is the body of whatever moves an amount under an id.
+type funding struct {
+	ID      string      `json:"id"`
+	To      string      `json:"to,omitempty"`
+	Amount  ledger.Msat `json:"amount_msat"`
+	Expires int64       `json:"expires,omitempty"`
+}
+
+// Transfer pays from the token's account.
+func (c *Client) Transfer(ctx context.Context, id ledger.OpID, to ledger.AccountNo, amount ledger.Msat) (Transfer, error) {
+	var a Transfer
+	body := funding{ID: id.String(), To: to.String(), Amount: amount}
+	return a, c.do(ctx, call{method: "POST", path: "/v1/transfers", body: body}, &a)
+}
+
+// OpenedChannel is a channel that was opened, now or by the same id before.
+type OpenedChannel struct {
+	Result  string `json:"result"`
+	Seq     uint64 `json:"seq"`
+	Channel string `json:"channel"`
+	Number  uint32 `json:"number"`
+}
+
+// Channel is a channel's terms and state.
+type Channel struct {
+	Channel    string      `json:"channel"`
+	Number     uint32      `json:"number"`
+	From       string      `json:"from"`
+	To         string      `json:"to"`
+	FundedMsat ledger.Msat `json:"funded_msat"`
+	TotalMsat  ledger.Msat `json:"total_msat"`
+	Expires    int64       `json:"expires"` // milliseconds since 1970
+	Status     string      `json:"status"`  // open, closed or expired
+}
+
+// Advance is the total that a channel has paid.
+type Advance struct {
+	Result    string      `json:"result"`
+	Seq       uint64      `json:"seq"`
+	Channel   string      `json:"channel"`
+	PaidMsat  ledger.Msat `json:"paid_msat"` // by this advance
+	TotalMsat ledger.Msat `json:"total_msat"`
+}
+
+// TopUp is funds that were added to a channel.
+type TopUp struct {
+	Result     string      `json:"result"`
+	Seq        uint64      `json:"seq"`
+	Channel    string      `json:"channel"`
+	AmountMsat ledger.Msat `json:"amount_msat"`
+}
+
+// ClosedChannel is a channel that is closed, and what its payer got back.
+type ClosedChannel struct {
+	Result       string      `json:"result"`
+	Seq          uint64      `json:"seq"`
+	Channel      string      `json:"channel"`
+	RefundedMsat ledger.Msat `json:"refunded_msat"`
+}
+
+// OpenChannel opens a channel from the token's account to another and funds it.
+func (c *Client) OpenChannel(ctx context.Context, id ledger.OpID, to ledger.AccountNo, amount ledger.Msat, expires time.Time) (OpenedChannel, error) {
+	var a OpenedChannel
+	body := funding{ID: id.String(), To: to.String(), Amount: amount, Expires: expires.UnixMilli()}
+	return a, c.do(ctx, call{method: "POST", path: "/v1/channels", body: body}, &a)
+}
+
+// Channel reads a channel that the token's account pays or is paid by.
+func (c *Client) Channel(ctx context.Context, no ledger.ChannelNo) (Channel, error) {
+	var a Channel
+	return a, c.do(ctx, call{method: "GET", path: "/v1/channels/" + no.String()}, &a)
+}
+
+// Advance raises what a channel has paid to a cumulative total.
+func (c *Client) Advance(ctx context.Context, no ledger.ChannelNo, total ledger.Msat) (Advance, error) {
+	var a Advance
+	body := struct {
+		Total ledger.Msat `json:"total_msat"`
+	}{total}
+	return a, c.do(ctx, call{method: "POST", path: "/v1/channels/" + no.String() + "/advance", body: body}, &a)
+}
+
+// TopUp adds funds to a channel.
+func (c *Client) TopUp(ctx context.Context, no ledger.ChannelNo, id ledger.OpID, amount ledger.Msat) (TopUp, error) {
+	var a TopUp
+	body := funding{ID: id.String(), Amount: amount}
+	return a, c.do(ctx, call{method: "POST", path: "/v1/channels/" + no.String() + "/top-up", body: body}, &a)
+}
+
+// CloseChannel closes a channel and gives back what it did not pay.
+func (c *Client) CloseChannel(ctx context.Context, no ledger.ChannelNo) (ClosedChannel, error) {
+	var a ClosedChannel
+	return a, c.do(ctx, call{method: "POST", path: "/v1/channels/" + no.String() + "/close"}, &a)
+}
