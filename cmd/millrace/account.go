@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+
+	"github.com/millrace/millrace/ledger"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) accountCommand() *cobra.Command {
+	return a.noun("account", "Make an account, see its balance", a.accountCreate(), a.accountShow())
+}
+
+func (a *app) accountCreate() *cobra.Command {
+	var cred credentials
+	var invite, save string
+	c := a.verb("create", "Make an anonymous account", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		cl, err := cred.anonymous(a)
+		if err != nil {
+			return err
+		}
+		var file *output
+		if save != "" { // before there is an account whose token could not be kept
+			if file, err = newOutput(save, false, 0o600); err != nil {
+				return err
+			}
+			defer file.discard()
+		}
+		acc, err := cl.CreateAccount(ctx, invite)
+		if err != nil {
+			return err
+		}
+		if file == nil {
+			return a.print(acc, "account %s\ntoken   %s", plain(acc.Account), plain(acc.Token))
+		}
+		if err := file.finish(acc.Token + "\n"); err != nil {
+			return err
+		}
+		return a.print(map[string]any{"account": acc.Account, "number": acc.Number, "token_file": save},
+			"account %s\ntoken   in %s", plain(acc.Account), save)
+	})
+	cred.bindHub(c.Flags())
+	c.Flags().StringVar(&invite, "invite", "", "invite code, where the hub wants one")
+	c.Flags().StringVar(&save, "save-token", "", "write the token to this new file, for its owner only, and do not print it")
+	return c
+}
+
+func (a *app) accountShow() *cobra.Command {
+	var cred credentials
+	c := a.verb("show [ACCOUNT]", "Show the balance of the token's account", cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
+		cl, no, err := cred.client(a)
+		if err != nil {
+			return err
+		}
+		if len(args) > 0 {
+			if no, err = parseAccount(args[0]); err != nil {
+				return usage("%w", err)
+			}
+		}
+		if no == 0 {
+			return usage("the operator's token has no account of its own: name one")
+		}
+		acc, err := cl.Account(ctx, no)
+		if err != nil {
+			return err
+		}
+		return a.print(acc, "account %s\nbalance %d msat\nheld    %d msat", plain(acc.Account), acc.BalanceMsat, acc.HeldMsat)
+	})
+	cred.bind(c.Flags())
+	return c
+}
+
+func (a *app) fundCommand() *cobra.Command {
+	var cred credentials
+	var account accountFlag
+	var amount msatFlag
+	var id idFlag
+	c := a.verb("fund", "Make money on a development hub", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		cl, _, err := cred.client(a)
+		if err != nil {
+			return err
+		}
+		got, err := cl.DevCredit(ctx, id.id(a), ledger.AccountNo(account), ledger.Msat(amount))
+		if err != nil {
+			return err
+		}
+		return a.print(got, "%s: %s got %d msat", plain(got.Result), plain(got.Account), got.AmountMsat)
+	})
+	cred.bind(c.Flags())
+	c.Flags().Var(&account, "account", "who gets it, or @FILE for the account of the token in a file")
+	c.Flags().Var(&amount, "amount-msat", "how much")
+	c.Flags().Var(&id, "id", "the payment's id (default: a new one)")
+	return must(c, "account", "amount-msat")
+}
+
+func (a *app) payCommand() *cobra.Command {
+	var cred credentials
+	var to accountFlag
+	var amount msatFlag
+	var id idFlag
+	c := a.verb("pay", "Pay another account", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		cl, _, err := cred.client(a)
+		if err != nil {
+			return err
+		}
+		got, err := cl.Transfer(ctx, id.id(a), ledger.AccountNo(to), ledger.Msat(amount))
+		if err != nil {
+			return err
+		}
+		return a.print(got, "%s: paid %d msat to %s", plain(got.Result), got.AmountMsat, plain(got.To))
+	})
+	cred.bind(c.Flags())
+	c.Flags().Var(&to, "to", "who is paid, or @FILE for the account of the token in a file")
+	c.Flags().Var(&amount, "amount-msat", "how much")
+	c.Flags().Var(&id, "id", "the payment's id (default: a new one)")
+	return must(c, "to", "amount-msat")
+}

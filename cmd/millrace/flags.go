@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/hub/client"
+	"github.com/millrace/millrace/ledger"
+)
+
+// msatFlag is an amount of money that moves: never zero.
+type msatFlag ledger.Msat
+
+func (f *msatFlag) String() string { return strconv.FormatUint(uint64(*f), 10) }
+func (f *msatFlag) Type() string   { return "msat" }
+func (f *msatFlag) Set(s string) error {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n == 0 || ledger.Msat(n) > ledger.MaxMsat {
+		return fmt.Errorf("want whole msat from 1 to %d", ledger.MaxMsat)
+	}
+	*f = msatFlag(n)
+	return nil
+}
+
+// accountFlag is an account, or @FILE for the account of the token in a file.
+type accountFlag ledger.AccountNo
+
+func (f *accountFlag) String() string {
+	if *f == 0 {
+		return ""
+	}
+	return ledger.AccountNo(*f).String()
+}
+func (f *accountFlag) Type() string { return "account" }
+func (f *accountFlag) Set(s string) error {
+	no, err := parseAccount(s)
+	*f = accountFlag(no)
+	return err
+}
+
+func parseAccount(s string) (ledger.AccountNo, error) {
+	file, ok := strings.CutPrefix(s, "@")
+	if !ok {
+		return ledger.ParseAccountNo(s)
+	}
+	text, err := readToken(file)
+	if err != nil {
+		return 0, err
+	}
+	no, err := identify(text)
+	if err == nil && no == 0 {
+		err = errors.New("an operator's token has no account")
+	}
+	return no, err
+}
+
+// idFlag is the id of a payment.
+type idFlag ledger.OpID
+
+func (f *idFlag) String() string {
+	if *f == (idFlag{}) {
+		return ""
+	}
+	return ledger.OpID(*f).String()
+}
+func (f *idFlag) Type() string { return "uuidv7" }
+func (f *idFlag) Set(s string) error {
+	id, err := ledger.ParseOpID(s)
+	*f = idFlag(id)
+	return err
+}
+
+// id is the one given, or a new one. It is told before anything is sent: whoever does not see the answer can send the same
+// payment again, and it happens once.
+func (f *idFlag) id(a *app) ledger.OpID {
+	if *f == (idFlag{}) {
+		*f = idFlag(client.NewID())
+		a.note("id %s (the same command with --id %s is the same payment)", f, f)
+	}
+	return ledger.OpID(*f)
+}
+
+// momentFlag is a time: how long from now, or RFC 3339.
+type momentFlag struct{ time.Time }
+
+func (f *momentFlag) String() string {
+	if f.IsZero() {
+		return ""
+	}
+	return f.Format(time.RFC3339)
+}
+func (f *momentFlag) Type() string { return "time" }
+func (f *momentFlag) Set(s string) (err error) {
+	if d, bad := time.ParseDuration(s); bad == nil {
+		if d <= 0 {
+			return errors.New("want a time in the future")
+		}
+		f.Time = time.Now().Add(d)
+		return nil
+	}
+	if f.Time, err = time.Parse(time.RFC3339, s); err != nil {
+		return errors.New("want a duration such as 720h, or a time such as 2027-01-31T18:00:00Z")
+	}
+	return nil
+}
+
+// parsePayees reads ACCOUNT=SHARE.
+func parsePayees(list []string) ([]client.Payee, error) {
+	if len(list) > ledger.MaxPayees {
+		return nil, usage("--payee: at most %d", ledger.MaxPayees)
+	}
+	var payees []client.Payee
+	for _, s := range list {
+		who, share, _ := strings.Cut(s, "=")
+		no, err := parseAccount(who)
+		if err != nil {
+			return nil, usage("--payee %q: %w", s, err)
+		}
+		n, err := strconv.ParseUint(share, 10, 32)
+		if err != nil || n == 0 || n > ledger.MaxShare {
+			return nil, usage("--payee %q: want ACCOUNT=SHARE, with a share from 1 to %d", s, ledger.MaxShare)
+		}
+		payees = append(payees, client.Payee{Account: no.String(), Share: uint32(n)})
+	}
+	return payees, nil
+}

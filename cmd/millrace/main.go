@@ -1,0 +1,129 @@
+// Millrace is the hub and its command line: see millrace --help.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args, os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program but for the process around it. args[0] is how it was called.
+func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{program: args[0], env: env, in: stdin, out: stdout, err: stderr, exit: os.Exit}
+	root := a.root()
+	root.SetArgs(args[1:])
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !a.running { // cobra's own errors: an unknown verb or flag, a missing argument
+		err = usage("%w", err)
+		a.json = slices.Contains(args, "--json")
+	}
+	return a.report(err)
+}
+
+// app is what all verbs share.
+type app struct {
+	program  string
+	env      []string // as of os.Environ
+	in       io.Reader
+	out, err io.Writer
+	exit     func(int) // os.Exit, for a hub that must not go on
+	json     bool
+	running  bool // a verb's own code has begun
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "millrace",
+		Short: "A hub for micropayments, and what speaks to it",
+		Long: "Millrace sells sealed files and moves micropayments: `serve` runs a hub, the other verbs speak to one.\n\n" +
+			"The hub's URL comes from --hub or MILLRACE_HUB (default " + defaultHub + "), the token from --token, --token-file,\n" +
+			"MILLRACE_TOKEN or MILLRACE_TOKEN_FILE. A value of --token that starts with @ names a file.\n\n" + exitCodes,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON value on stdout and nothing else")
+	root.AddCommand(
+		a.initCommand(), a.serveCommand(), a.keyCommand(),
+		a.accountCommand(), a.tokenCommand(), a.fundCommand(), a.payCommand(), a.channelCommand(),
+		a.sealCommand(), a.registerCommand(), a.inspectCommand(), a.openCommand(), a.contentCommand(),
+		a.versionCommand(),
+		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodes},
+	)
+	return root
+}
+
+// verb is a command that does something: do runs when its flags and arguments are in order.
+func (a *app) verb(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, args []string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
+		a.running = true
+		return do(cmd.Context(), args)
+	}}
+}
+
+// noun is a command that only has verbs.
+func (a *app) noun(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		var names []string
+		for _, v := range verbs {
+			names = append(names, v.Name())
+		}
+		return fmt.Errorf("%s %q: want one of %s", use, strings.Join(args, " "), strings.Join(names, ", "))
+	}
+	c.AddCommand(verbs...)
+	return c
+}
+
+// must marks flags without which the verb does not run.
+func must(c *cobra.Command, flags ...string) *cobra.Command {
+	for _, name := range flags {
+		if err := c.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag is not defined: a mistake in this package, which every test meets
+		}
+	}
+	return c
+}
+
+// print is a verb's answer: v for --json, and otherwise the text.
+func (a *app) print(v any, format string, args ...any) error {
+	if a.json {
+		e := json.NewEncoder(a.out)
+		e.SetEscapeHTML(false)
+		return e.Encode(v)
+	}
+	_, err := fmt.Fprintf(a.out, format+"\n", args...)
+	return err
+}
+
+// note tells a person something beside the answer.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.err, "millrace: "+format+"\n", args...)
+}
+
+// getenv is empty for a variable that is not set.
+func (a *app) getenv(name string) string {
+	for _, kv := range slices.Backward(a.env) {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/millrace/millrace/hub"
+	"github.com/millrace/millrace/hub/api"
+	"github.com/millrace/millrace/ledger/store"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// node is a hub with all that it stands on. Its fields are set in this order, and stopped in the other.
+type node struct {
+	store    *store.Store
+	listener net.Listener
+	hub      *hub.Hub
+	started  bool // the hub owns the store
+	admin    *http.Server
+	server   *api.Server
+	operator string // file of the operator's token; empty: none
+}
+
+// startNode opens, recovers and wires a hub, up to where it could serve. On an error the node is what has to be stopped.
+func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*node, error) {
+	n := &node{}
+	running := new(atomic.Pointer[hub.Hub]) // the store is open before there is a hub
+	die := func(err error) {
+		log.Error("ending the process: a restart recovers what is durable", "err", err)
+		a.exit(exitInternal)
+	}
+	var err error
+	n.store, err = store.Open(store.Options{
+		Dir: cfg.Data, WALDir: cfg.WALDir, SnapshotEvery: cfg.snapshotEvery(), Logger: log,
+		Fatal: func(err error) {
+			if h := running.Load(); h != nil {
+				h.Fail(err)
+				return
+			}
+			die(err)
+		},
+		Committed: func(blocks, bytes int, took time.Duration) { running.Load().Committed(blocks, bytes, took) },
+	})
+	if err != nil {
+		return n, err
+	}
+	ring, err := openRing(cfg)
+	if err != nil {
+		return n, err
+	}
+	var origin string
+	if n.listener, origin, err = listen(cfg); err != nil {
+		return n, err
+	}
+	if err := n.encrypt(cfg); err != nil {
+		return n, err
+	}
+	n.hub, err = hub.New(hub.Config{
+		Params: n.store.Params(), Ring: ring, Origin: origin, Dev: cfg.Dev, MaxQueueOps: cfg.MaxQueueOps, Logger: log, Fatal: die,
+	})
+	if err != nil {
+		return n, usage("%w", err)
+	}
+	running.Store(n.hub)
+	if err := n.store.Start(ctx, n.hub.Machine()); err != nil {
+		return n, err
+	}
+	n.hub.Start(n.store)
+	n.started = true
+	n.hub.WatchLag(n.store.Lag)
+	return n, n.wire(cfg, log)
+}
+
+// snapshotEvery turns "only a graceful stop" into a number that no log reaches: to the store, zero is its default.
+func (c *config) snapshotEvery() int64 {
+	if c.SnapshotEveryBytes == 0 {
+		return 1<<63 - 1
+	}
+	return c.SnapshotEveryBytes
+}
+
+func (n *node) encrypt(cfg config) error {
+	if cfg.TLSCertFile == "" {
+		return nil
+	}
+	cert, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
+	if err != nil {
+		return usage("TLS: %w", err)
+	}
+	n.listener = tls.NewListener(n.listener, &tls.Config{
+		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+	})
+	return nil
+}
+
+// wire puts the API, the admin listener and the operator's token around a running hub.
+func (n *node) wire(cfg config, log *slog.Logger) (err error) {
+	n.server, err = api.New(api.Config{
+		Hub: n.hub, Registration: api.Registration(cfg.Registration), InviteCodes: cfg.InviteCodes,
+		MaxConnections: cfg.MaxConnections, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log,
+		Metrics: []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
+	})
+	if err != nil {
+		return err
+	}
+	if cfg.Dev {
+		text, err := n.hub.OperatorToken()
+		if err != nil {
+			return err
+		}
+		n.operator = filepath.Join(cfg.Data, "operator.token")
+		if err := replaceFile(n.operator, text+"\n"); err != nil {
+			return err
+		}
+	}
+	return n.profile(cfg, log)
+}
+
+// profile serves pprof on a loopback address.
+func (n *node) profile(cfg config, log *slog.Logger) error {
+	if cfg.AdminListen == "" {
+		return nil
+	}
+	ln, err := net.Listen("tcp", cfg.AdminListen)
+	if err != nil {
+		return fmt.Errorf("admin listener: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	n.admin = &http.Server{Handler: mux, ReadHeaderTimeout: cfg.RequestTimeout.Duration}
+	log.Info("profiling", "listen", ln.Addr().String())
+	go func() { _ = n.admin.Serve(ln) }() // it ends with Close, and is not worth ending the hub for
+	return nil
+}
+
+// stop takes down what was started: no more requests, those under way answered, a snapshot, the folder released.
+func (n *node) stop(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var errs []error
+	if n.server != nil {
+		errs = append(errs, n.server.Shutdown(ctx))
+	}
+	if n.listener != nil {
+		if err := n.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if n.admin != nil {
+		errs = append(errs, n.admin.Close())
+	}
+	switch {
+	case n.started:
+		errs = append(errs, n.hub.Close(ctx))
+	case n.store != nil:
+		errs = append(errs, n.store.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return nil
+}

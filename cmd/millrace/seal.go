@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/millrace/millrace/hub/client"
+	"github.com/millrace/millrace/hub/seal"
+	"github.com/millrace/millrace/ledger"
+	"github.com/spf13/cobra"
+)
+
+// offer are the terms of a sale, as flags.
+type offer struct {
+	cred   credentials
+	price  msatFlag
+	title  string
+	payees []string
+}
+
+func (o *offer) bind(c *cobra.Command) {
+	o.cred.bind(c.Flags())
+	c.Flags().Var(&o.price, "price-msat", "what a buyer pays, the hub's fee included")
+	c.Flags().StringVar(&o.title, "title", "", "what the work is called")
+	c.Flags().StringArrayVar(&o.payees, "payee", nil, "ACCOUNT=SHARE: who shares the price; may be repeated (default: the seller alone)")
+}
+
+// check finds what the hub would refuse before a large file is read.
+func (o *offer) check() ([]client.Payee, error) {
+	if o.price == 0 {
+		return nil, usage("--price-msat is needed")
+	}
+	if !ledger.TitleOK(o.title) {
+		return nil, usage("--title: want 1 to %d bytes of UTF-8 without control characters", ledger.MaxTitle)
+	}
+	return parsePayees(o.payees)
+}
+
+// sealer is the verb seal.
+type sealer struct {
+	offer
+	out, hubKey, origin string
+	force, quiet        bool
+	offline             bool
+}
+
+// sealedWork is what seal and register print.
+type sealedWork struct {
+	Content      string      `json:"content"`
+	Out          string      `json:"out,omitempty"`
+	Origin       string      `json:"origin"`
+	KeyID        string      `json:"key_id"`
+	Size         int64       `json:"size"`
+	SHA256       string      `json:"sha256"`
+	HeaderSHA256 string      `json:"header_sha256"`
+	Registered   bool        `json:"registered"`
+	Title        string      `json:"title,omitempty"`
+	PriceMsat    ledger.Msat `json:"price_msat,omitempty"`
+	PriceVersion uint32      `json:"price_version,omitempty"`
+	Result       string      `json:"result,omitempty"`
+	Seq          uint64      `json:"seq,omitempty"`
+}
+
+func (a *app) sealCommand() *cobra.Command {
+	var s sealer
+	c := a.verb("seal IN", "Seal a file, and put it on sale", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
+		return s.run(ctx, a, args[0])
+	})
+	c.Long = "Seal encrypts IN (- for standard input) so that the hub can release its key to whoever pays, and registers it.\n" +
+		"With --offline it needs no hub but the hub's key and origin (millrace key show --hub URL); register puts it on sale later."
+	s.bind(c)
+	c.Flags().StringVarP(&s.out, "out", "o", "", "the sealed file, - for standard output")
+	c.Flags().BoolVar(&s.force, "force", false, "replace the sealed file if there is one")
+	c.Flags().BoolVar(&s.quiet, "quiet", false, "no progress")
+	c.Flags().BoolVar(&s.offline, "offline", false, "only seal, without a hub")
+	c.Flags().StringVar(&s.hubKey, "hub-key", "", "the hub's public key, with --offline")
+	c.Flags().StringVar(&s.origin, "origin", "", "the hub's origin, with --offline")
+	return must(c, "out")
+}
+
+func (s *sealer) run(ctx context.Context, a *app, name string) error {
+	var cl *client.Client
+	var payees []client.Payee
+	var err error
+	if !s.offline {
+		if s.hubKey != "" || s.origin != "" {
+			return usage("--hub-key and --origin are for --offline")
+		}
+		if payees, err = s.check(); err != nil {
+			return err
+		}
+		if cl, _, err = s.cred.client(a); err != nil {
+			return err
+		}
+	}
+	in, err := a.openInput(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if in.is(s.out) {
+		return usage("%s is both what to seal and where to", s.out)
+	}
+	key, origin, err := s.key(ctx, cl)
+	if err != nil {
+		return err
+	}
+	out, err := a.openOutput(s.out, s.force)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	var id ledger.ContentID
+	_, _ = rand.Read(id[:]) // it never fails: the runtime ends the process first
+	sealed, err := seal.Seal(out, a.watch(ctx, "sealing", in.size, in, s.quiet), key, origin, id)
+	if err != nil {
+		return err
+	}
+	if err := out.flush(); err != nil {
+		return err
+	}
+	digest := seal.Header{Raw: sealed.Header}.SHA256()
+	work := sealedWork{Content: id.String(), Out: s.out, Origin: origin, KeyID: key.ID(), Size: sealed.Size,
+		SHA256: hex.EncodeToString(sealed.SHA256[:]), HeaderSHA256: hex.EncodeToString(digest[:])}
+	if cl != nil {
+		if err := s.register(ctx, cl, sealed, payees, &work); err != nil {
+			if out.stdout() {
+				a.note("what went to standard output is not on sale")
+			}
+			return err
+		}
+	}
+	if err := out.commit(); err != nil {
+		if cl != nil && out.temp != "" {
+			kept := out.temp
+			out.temp = ""
+			return fmt.Errorf("%w (the work is on sale; the sealed file is kept as %s)", err, kept)
+		}
+		return err
+	}
+	return s.answer(a, out, work)
+}
+
+func (s *sealer) key(ctx context.Context, cl *client.Client) (seal.PublicKey, string, error) {
+	text, origin := s.hubKey, s.origin
+	if cl != nil {
+		got, err := cl.Key(ctx)
+		if err != nil {
+			return seal.PublicKey{}, "", err
+		}
+		text, origin = got.PublicKey, got.Origin
+	} else if text == "" || origin == "" {
+		return seal.PublicKey{}, "", usage("--offline needs --hub-key and --origin")
+	}
+	key, err := seal.ParsePublicKey(text)
+	if err == nil {
+		origin, err = seal.ParseOrigin(origin)
+	}
+	switch {
+	case err == nil:
+		return key, origin, nil
+	case cl == nil:
+		return key, "", usage("%w", err)
+	}
+	return key, "", fmt.Errorf("%w: %w", client.ErrAnswer, err)
+}
+
+// register puts a sealed work on sale.
+func (o *offer) register(ctx context.Context, cl *client.Client, s seal.Sealed, payees []client.Payee, work *sealedWork) error {
+	got, err := cl.Register(ctx, client.Offer{Header: s.Header, Title: o.title, PriceMsat: ledger.Msat(o.price),
+		Size: uint64(s.Size), SHA256: s.SHA256, Payees: payees})
+	if err != nil {
+		return err
+	}
+	work.Registered, work.Title, work.PriceMsat = true, o.title, ledger.Msat(o.price)
+	work.PriceVersion, work.Result, work.Seq = got.PriceVersion, got.Result, got.Seq
+	return nil
+}
+
+func (s *sealer) answer(a *app, out *output, w sealedWork) error {
+	text := fmt.Sprintf("sealed  %s, %d bytes\ncontent %s\n", s.out, w.Size, w.Content)
+	if w.Registered {
+		text += fmt.Sprintf("on sale at %s for %d msat", w.Origin, w.PriceMsat)
+	} else {
+		text += fmt.Sprintf("not on sale yet: millrace register --hub %s --price-msat N --title S %s", w.Origin, quote(s.out))
+	}
+	if out.stdout() {
+		fmt.Fprintln(a.err, text)
+		return nil
+	}
+	return a.print(w, "%s", text)
+}
+
+func (a *app) registerCommand() *cobra.Command {
+	var o offer
+	var quiet bool
+	c := a.verb("register IN", "Put a file on sale that was sealed offline", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
+		payees, err := o.check()
+		if err != nil {
+			return err
+		}
+		in, err := a.openInput(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		defer in.close()
+		if !in.seek {
+			return usage("%s: want a regular file", in.name)
+		}
+		header, _, err := seal.ReadHeader(in)
+		if err != nil {
+			return fmt.Errorf("%s: %w", in.name, err)
+		}
+		cl, err := o.cred.clientFor(ctx, a, header.Origin)
+		if err != nil {
+			return err
+		}
+		sealed := seal.Sealed{Header: header.Raw}
+		if sealed.SHA256, sealed.Size, err = in.digest(ctx, a, quiet); err != nil {
+			return err
+		}
+		digest := header.SHA256()
+		work := sealedWork{Content: header.Content.String(), Origin: header.Origin, KeyID: header.KeyID, Size: sealed.Size,
+			SHA256: hex.EncodeToString(sealed.SHA256[:]), HeaderSHA256: hex.EncodeToString(digest[:])}
+		if err := o.register(ctx, cl, sealed, payees, &work); err != nil {
+			return err
+		}
+		return a.print(work, "%s: content %s is on sale at %s for %d msat", plain(work.Result), work.Content, work.Origin, work.PriceMsat)
+	})
+	o.bind(c)
+	c.Flags().BoolVar(&quiet, "quiet", false, "no progress")
+	return must(c, "price-msat", "title")
+}
