@@ -37,7 +37,7 @@ type Batch struct {
 	// Out has one outcome for each op when Submit has returned nil.
 	Out []ledger.Applied
 
-	left int           // ops whose outcome is not known yet; owned by whoever holds the batch on its way
+	left int           // ops that went into a block; the sequencer's own
 	done chan struct{} // holds a token when left is zero
 }
 
@@ -58,6 +58,4 @@ func (b *Batch) prepare() {
 		b.Out = make([]ledger.Applied, len(b.Ops))
 	}
 	b.Out = b.Out[:len(b.Ops)]
-	clear(b.Out)
-	b.left = len(b.Ops)
 }

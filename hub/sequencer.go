@@ -6,9 +6,9 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-// blocksInFlight bounds the blocks between the sequencer and Apply: one that syncs, and one that is ready when it has. More
-// would only cut what waits into smaller blocks. It must stay below ledger.MaxInFlight.
-const blocksInFlight = 2
+// blocksInFlight bounds the blocks between the sequencer and the answers: one that is applied, one that syncs, and one that
+// is ready when it has. More would only cut what waits into smaller blocks. It must stay below ledger.MaxInFlight.
+const blocksInFlight = 3
 
 // blockWeight is what the sequencer takes for one block: some 17,000 ops, 300 KiB of advances. The last batch may go beyond
 // it, so a block is smaller than blockWeight plus the heaviest batch: within ledger.MaxBlock.
@@ -59,18 +59,15 @@ func (h *Hub) gather(f *flight, taken []*Batch) ledger.Header {
 	defer h.mu.RUnlock()
 	now := max(h.clock(), h.state.Now())
 	for _, b := range taken {
-		left := 0
-		for i := range b.Ops {
-			a := h.state.Check(&b.Ops[i], b.Detail, now)
-			if a.Result() == ledger.Undecided {
+		b.left = h.state.CheckAll(b.Ops, b.Detail, now, b.Out)
+		for i := range b.Out {
+			if r := b.Out[i].Result(); r == ledger.Undecided {
 				f.builder.Add(&b.Ops[i], b.Detail)
-				left++
-				continue
+			} else {
+				h.early[r]++
 			}
-			b.Out[i] = a
-			h.early[a.Result()]++
 		}
-		if b.left = left; left > 0 {
+		if b.left > 0 {
 			f.batches = append(f.batches, b)
 		} else {
 			b.done <- struct{}{}

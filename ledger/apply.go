@@ -104,19 +104,19 @@ func (s *State) Apply(index uint64, block []byte, out []Applied) ([]Applied, err
 	s.index = index
 	s.now = max(s.now, h.Time)
 	s.ids.expire(s.now)
-	var op Op
 	run := 0 // where the applied ops that the chain has not seen begin
 	for at := 0; at < len(ops); {
-		detail, size, _ := DecodeOp(ops[at:], &op)
-		a := s.check(&op, detail, s.now)
-		if a.result == Undecided {
-			a = s.mutate(&op, detail)
-		} else {
-			s.chain.write(ops[run:at], s.now)
-			run = at + size
+		for _, d := range s.decodeSome(ops[at:]) {
+			a := s.check(&d.op, d.detail, s.now)
+			if a.result == Undecided {
+				a = s.mutate(&d.op, d.detail)
+			} else {
+				s.chain.write(ops[run:at], s.now)
+				run = at + d.size
+			}
+			out = append(out, a)
+			at += d.size
 		}
-		out = append(out, a)
-		at += size
 	}
 	s.chain.write(ops[run:], s.now)
 	copy(s.recent[:], s.recent[1:])

@@ -100,6 +100,8 @@ type State struct {
 	ownedBy      index
 	contentByID  map[ContentID]uint32
 	contentByKey map[[32]byte]uint32
+
+	some [warmOps]decoded // Apply's own
 }
 
 // MaxInFlight bounds how many blocks may lie between a block and the head that it names.

@@ -64,8 +64,8 @@ func Open(opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %v", ErrInUse, opts.Dir, err)
 	}
-	s := &Store{opts: opts, lock: lock, ended: make(chan struct{}), writing: make(chan struct{}, 1)}
-	s.arrived.L, s.applied.L = &s.mu, &s.mu
+	s := &Store{opts: opts, lock: lock, committed: make(chan [][]byte, 1), ended: make(chan struct{}), writing: make(chan struct{}, 1)}
+	s.arrived.L, s.grown.L = &s.mu, &s.mu
 	if err := s.openPebble(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -73,19 +73,28 @@ func Open(opts Options) (*Store, error) {
 }
 
 func (s *Store) openPebble() (err error) {
-	s.db, err = pebble.Open(s.opts.FS.PathJoin(s.opts.Dir, "ledger"), pebbleOptions(s.opts, s.fail))
-	if err != nil {
-		return fmt.Errorf("opening the ledger: %w", err)
+	opts := pebbleOptions(s.opts, s.fail)
+	opts.ErrorIfNotExists = true
+	s.db, err = pebble.Open(s.opts.FS.PathJoin(s.opts.Dir, "ledger"), opts)
+	switch {
+	case errors.Is(err, pebble.ErrCorruption):
+		return fmt.Errorf("%w: opening the ledger: %w", ErrCorrupt, err)
+	case err != nil:
+		return fmt.Errorf("%w: opening the ledger: %w", ErrFormat, err)
 	}
-	b, closer, err := s.db.Get(paramsKey)
-	if err != nil {
-		return errors.Join(fmt.Errorf("reading the ledger's params: %w", err), s.db.Close())
-	}
-	defer closer.Close()
-	if s.params, err = ledger.DecodeParams(b); err != nil {
-		return errors.Join(fmt.Errorf("%w: %w", ErrFormat, err), s.db.Close())
+	if s.params, err = readParams(s.db); err != nil {
+		return errors.Join(fmt.Errorf("%w: reading the ledger's params: %w", ErrFormat, err), s.db.Close())
 	}
 	return nil
+}
+
+func readParams(db *pebble.DB) (ledger.Params, error) {
+	b, closer, err := db.Get(paramsKey)
+	if err != nil {
+		return ledger.Params{}, err
+	}
+	p, err := ledger.DecodeParams(b)
+	return p, errors.Join(err, closer.Close())
 }
 
 func checkFormat(fs vfs.FS, dir string) error {
@@ -139,8 +148,9 @@ func (s *Store) Start(ctx context.Context, m Machine) error {
 	s.opts.Logger.Info("ledger open", "block", last, "snapshot", from, "replayed", last-from, "took", time.Since(began))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.durable, s.proposed, s.machine = last, last, m
-	go s.write()
+	s.applied, s.proposed, s.machine = last, last, m
+	go s.commit()
+	go s.apply()
 	return nil
 }
 

@@ -15,9 +15,13 @@ import (
 // keepSnapshots: the newest, and the one before should the newest turn out damaged.
 const keepSnapshots = 2
 
+// snapshotShare: a snapshot waits until the blocks since the last one are as many times as large as that was, so that
+// snapshots never write more than a quarter of what the blocks do.
+const snapshotShare = 4
+
 // maybeSnapshot begins a snapshot when enough has been written since the last one. At most one is written at a time.
 func (s *Store) maybeSnapshot() {
-	if s.sinceSnap < s.opts.SnapshotEvery {
+	if s.sinceSnap < max(s.opts.SnapshotEvery, snapshotShare*s.snapSize.Load()) {
 		return
 	}
 	select {
@@ -39,7 +43,8 @@ func (s *Store) maybeSnapshot() {
 func (s *Store) writeSnapshot(view *ledger.View) error {
 	dir := s.opts.FS.PathJoin(s.opts.Dir, "snapshots")
 	err := writeFile(s.opts.FS, dir, fmt.Sprintf("%020d.snap", view.Index()), func(w io.Writer) error {
-		_, err := view.WriteTo(w)
+		n, err := view.WriteTo(w)
+		s.snapSize.Store(n)
 		return err
 	})
 	if err != nil {
@@ -51,7 +56,7 @@ func (s *Store) writeSnapshot(view *ledger.View) error {
 // Compact is told that a durable snapshot covers the blocks at or below an index. The blocks stay; older snapshots go.
 func (s *Store) Compact(index uint64) error {
 	s.mu.Lock()
-	s.snapshotted = max(s.snapshotted, index)
+	s.covered = max(s.covered, index)
 	s.mu.Unlock()
 	have, err := s.snapshots()
 	if err != nil {
@@ -78,7 +83,7 @@ func (s *Store) restore(m Machine) (uint64, error) {
 	for _, index := range have {
 		err := s.restoreOne(m, index)
 		if err == nil {
-			s.snapshotted = index
+			s.covered = index
 			return index, nil
 		}
 		s.opts.Logger.Error("snapshot not usable, going on with an older one", "block", index, "err", err)
@@ -136,6 +141,7 @@ func writeFile(fs vfs.FS, dir, name string, fill func(io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("creating %s: %w", temp, err)
 	}
+	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: 1 << 20}) // so that a large one does not hold up the log's syncs
 	if err := errors.Join(fill(f), f.Sync(), f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("writing %s: %w", temp, err), fs.Remove(temp))
 	}

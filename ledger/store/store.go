@@ -21,6 +21,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -81,20 +82,23 @@ type Store struct {
 
 	mu       sync.Mutex
 	arrived  sync.Cond // queue grew, or closing
-	applied  sync.Cond // the last applied index grew, or the writer ended
-	queue    [][]byte  // proposed and not yet taken by the writer; at most MaxQueue
+	grown    sync.Cond // applied grew, or the log failed
+	queue    [][]byte  // proposed and not yet taken; at most MaxQueue
+	spare    [][]byte  // the array of an earlier queue, for the next
 	proposed uint64    // index that the last proposed block will get
-	durable  uint64    // index of the last block applied
+	applied  uint64    // index of the last block applied; written by apply alone
+	covered  uint64    // index of the last block in a snapshot
 	closing  bool
 	failed   error // why nothing more is written
 
-	// Owned by the writer goroutine; by Close after it has ended.
-	taken       [][]byte
-	sinceSnap   int64 // bytes of blocks since the last snapshot was begun
-	snapshotted uint64
-	snapshot    sync.WaitGroup
-	writing     chan struct{} // holds a token while a snapshot is being written
-	ended       chan struct{}
+	committed chan [][]byte // durable and not yet applied, in order: at most one batch waits
+	ended     chan struct{} // closed when nothing more will be applied
+
+	// Owned by apply; by Close after it has ended.
+	sinceSnap int64 // bytes of blocks since the last snapshot was begun
+	snapshot  sync.WaitGroup
+	writing   chan struct{} // holds a token while a snapshot is being written
+	snapSize  atomic.Int64  // bytes of the last snapshot
 }
 
 // Params are the rules that the ledger in this folder was made with.
@@ -120,11 +124,11 @@ func (s *Store) Propose(block []byte) error {
 
 // Barrier returns when every block proposed before the call is applied.
 func (s *Store) Barrier(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { s.mu.Lock(); s.applied.Broadcast(); s.mu.Unlock() })
+	stop := context.AfterFunc(ctx, func() { s.mu.Lock(); s.grown.Broadcast(); s.mu.Unlock() })
 	defer stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for until := s.proposed; s.durable < until; s.applied.Wait() {
+	for until := s.proposed; s.applied < until; s.grown.Wait() {
 		if s.failed != nil {
 			return s.failed
 		}
@@ -139,53 +143,48 @@ func (s *Store) Barrier(ctx context.Context) error {
 func (s *Store) Lag() (watermark, snapshot uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.proposed - s.durable, s.durable - s.snapshotted
+	return s.proposed - s.applied, s.applied - s.covered
 }
 
-// write is the writer goroutine: what has queued up becomes one pebble batch with one sync, and then is applied.
-func (s *Store) write() {
-	defer close(s.ended)
+// commit is the first of two goroutines: what has queued up becomes one pebble batch with one sync. While it syncs, apply
+// works on what was committed before.
+func (s *Store) commit() {
+	defer close(s.committed)
 	batch := s.db.NewBatch()
-	for s.take() {
-		if err := s.commit(batch); err != nil {
+	for last := s.applied; ; {
+		blocks, ok := s.take()
+		if !ok {
+			return
+		}
+		if err := s.makeDurable(batch, last, blocks); err != nil {
 			s.fail(err)
 			return
 		}
-		for _, block := range s.taken {
-			index := s.durable + 1
-			if err := s.machine.Apply(index, block); err != nil {
-				s.fail(fmt.Errorf("applying block %d: %w", index, err))
-				return
-			}
-			s.sinceSnap += int64(len(block))
-			s.mu.Lock()
-			s.durable = index
-			s.applied.Broadcast()
-			s.mu.Unlock()
-		}
-		s.maybeSnapshot()
+		last += uint64(len(blocks))
+		s.committed <- blocks
 	}
 }
 
-// take waits for blocks and moves them to s.taken. False means that the log is closed and everything is written.
-func (s *Store) take() bool {
+// take waits for blocks and takes all there are. False means that the log is closed and everything is written.
+func (s *Store) take() ([][]byte, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) == 0 {
-		if s.closing {
-			return false
+		if s.closing || s.failed != nil {
+			return nil, false
 		}
 		s.arrived.Wait()
 	}
-	s.taken, s.queue = s.queue, s.taken[:0]
-	return true
+	blocks := s.queue
+	s.queue, s.spare = s.spare[:0], nil
+	return blocks, true
 }
 
-func (s *Store) commit(batch *pebble.Batch) error {
+func (s *Store) makeDurable(batch *pebble.Batch, last uint64, blocks [][]byte) error {
 	began, bytes := time.Now(), 0
 	batch.Reset()
-	for i, block := range s.taken {
-		if err := batch.Set(blockKey(s.durable+1+uint64(i)), block, nil); err != nil {
+	for i, block := range blocks {
+		if err := batch.Set(blockKey(last+1+uint64(i)), block, nil); err != nil {
 			return fmt.Errorf("adding block to batch: %w", err)
 		}
 		bytes += len(block)
@@ -194,9 +193,35 @@ func (s *Store) commit(batch *pebble.Batch) error {
 		return fmt.Errorf("making blocks durable: %w", err)
 	}
 	if s.opts.Committed != nil {
-		s.opts.Committed(len(s.taken), bytes, time.Since(began))
+		s.opts.Committed(len(blocks), bytes, time.Since(began))
 	}
 	return nil
+}
+
+// apply is the second goroutine: it gives the machine what is durable, in order.
+func (s *Store) apply() {
+	defer close(s.ended)
+	for blocks := range s.committed {
+		for _, block := range blocks {
+			index := s.applied + 1
+			if err := s.machine.Apply(index, block); err != nil {
+				s.fail(fmt.Errorf("applying block %d: %w", index, err))
+				for range s.committed { // until commit has seen it
+				}
+				return
+			}
+			s.sinceSnap += int64(len(block))
+			s.mu.Lock()
+			s.applied = index
+			s.grown.Broadcast()
+			s.mu.Unlock()
+		}
+		s.mu.Lock()
+		clear(blocks)
+		s.spare = blocks
+		s.mu.Unlock()
+		s.maybeSnapshot()
+	}
 }
 
 // fail stops the log for good. Whoever waits for an answer must not get one.
@@ -205,7 +230,7 @@ func (s *Store) fail(err error) {
 	if s.failed == nil {
 		s.failed = err
 	}
-	s.applied.Broadcast()
+	s.grown.Broadcast()
 	s.mu.Unlock()
 	if s.opts.Fatal != nil {
 		s.opts.Fatal(err)
@@ -227,7 +252,7 @@ func (s *Store) Close() error {
 	if started {
 		<-s.ended
 		s.snapshot.Wait()
-		if s.failed == nil && s.durable > s.snapshotted {
+		if s.failed == nil && s.applied > s.covered {
 			errs = append(errs, s.writeSnapshot(s.machine.Snapshot()))
 		}
 	}
