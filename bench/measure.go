@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// sample is what one round, or all rounds together, brought.
+type sample struct {
+	ops     uint64        // payments that were applied; for a limit those that would have been
+	took    time.Duration // in which they were
+	cpu     time.Duration // of the whole process, user and system
+	mallocs uint64        // of the whole process
+	waits   *hdrhistogram.Histogram
+}
+
+func (s sample) rate() float64 { return float64(s.ops) / max(s.took.Seconds(), 1e-9) }
+
+// newWaits makes a histogram of latencies in microseconds, up to a minute, exact to one in a hundred: 30 KiB, so that every
+// connection can have its own.
+func newWaits() *hdrhistogram.Histogram { return hdrhistogram.New(1, 60_000_000, 2) }
+
+func record(h *hdrhistogram.Histogram, wait time.Duration) {
+	_ = h.RecordValue(min(max(wait.Microseconds(), 1), 60_000_000)) // it only fails beyond its bounds
+}
+
+// trial is what takes its turn in every round: a case itself, or one of its limits.
+type trial struct {
+	name string
+	long time.Duration
+	run  func(ctx context.Context, d time.Duration) (sample, error)
+
+	rounds []sample
+}
+
+// once runs a trial for its time, and adds what the process as a whole used.
+func (t *trial) once(ctx context.Context, d time.Duration) (sample, error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	cpu := cpuTime()
+	s, err := t.run(ctx, d)
+	s.cpu = cpuTime() - cpu
+	runtime.ReadMemStats(&after)
+	s.mallocs = after.Mallocs - before.Mallocs
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", t.name, err)
+	}
+	if s.ops == 0 && ctx.Err() == nil {
+		return s, fmt.Errorf("%s: nothing was done in %v", t.name, d)
+	}
+	return s, ctx.Err()
+}
+
+// takeTurns warms up, and then lets the case and its limits take turns.
+func takeTurns(ctx context.Context, c *Config, name string, own *trial, limits ...*trial) error {
+	own.long = c.Round
+	for _, l := range limits {
+		l.long = c.Round / 2
+	}
+	for _, t := range append([]*trial{own}, limits...) {
+		if _, err := t.once(ctx, t.long/4); err != nil {
+			return fmt.Errorf("warming up: %w", err)
+		}
+	}
+	for i := range c.Rounds {
+		line := ""
+		for _, t := range append(slices.Clone(limits), own) {
+			s, err := t.once(ctx, t.long)
+			if err != nil {
+				return err
+			}
+			t.rounds = append(t.rounds, s)
+			line += fmt.Sprintf("  %s %s", t.name, count(s.rate()))
+		}
+		fmt.Fprintf(c.Progress, "%s: round %d of %d:%s a second\n", name, i+1, c.Rounds, line)
+	}
+	return nil
+}
+
+// sum is all rounds together.
+func (t *trial) sum() sample {
+	all := sample{waits: newWaits()}
+	for _, s := range t.rounds {
+		all.ops += s.ops
+		all.took += s.took
+		all.cpu += s.cpu
+		all.mallocs += s.mallocs
+		if s.waits != nil {
+			all.waits.Merge(s.waits)
+		}
+	}
+	return all
+}
+
+func (t *trial) rates() []float64 {
+	rates := make([]float64, 0, len(t.rounds))
+	for _, s := range t.rounds {
+		rates = append(rates, s.rate())
+	}
+	return rates
+}
+
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	v := slices.Sorted(slices.Values(values))
+	if n := len(v); n%2 == 0 {
+		return (v[n/2-1] + v[n/2]) / 2
+	}
+	return v[len(v)/2]
+}
+
+// spread is the distance from the slowest to the fastest round, as a part of the median.
+func spread(values []float64) float64 {
+	m := median(values)
+	if m == 0 {
+		return 0
+	}
+	return (slices.Max(values) - slices.Min(values)) / m
+}
+
+// cpuTime is what the process has used so far on all cores.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

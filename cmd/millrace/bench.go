@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime/pprof"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/bench"
+	"github.com/millrace/millrace/hub"
+	"github.com/millrace/millrace/hub/api"
+)
+
+// benchFlags are those that do not stand in bench.Config as they are.
+type benchFlags struct {
+	quick      bool
+	rounds     int
+	seconds    float64
+	dir        string
+	cases      []string
+	repeats    int
+	cpuprofile string
+}
+
+// newBenchCommand is `millrace bench`.
+func newBenchCommand() *cobra.Command {
+	var f benchFlags
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "measure this machine and the hub on it, each case beside its limit",
+		Long: "Measures the hub in-process and over loopback, each case in turns with its own limit, and checks the ledger after\n" +
+			"each. Data lies in a temporary folder that is removed at the end. The cases: " + strings.Join(bench.Names(), ", ") + ".",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	c.Flags().BoolVar(&f.quick, "quick", false, "less than a minute, and less exact")
+	c.Flags().StringSliceVar(&f.cases, "case", nil, "only this case (may be repeated)")
+	c.Flags().StringVar(&f.dir, "dir", "", "folder for the temporary data, best on the disk that a hub would use (default the system's)")
+	c.Flags().IntVar(&f.rounds, "rounds", 0, "rounds of each case (default 5, quick 3)")
+	c.Flags().Float64Var(&f.seconds, "seconds", 0, "length of a case's round, its limits take half each (default 4, quick 1.2)")
+	c.Flags().IntVar(&f.repeats, "repeats", 0, "in a hundred unlocks, those of what is owned already")
+	c.Flags().StringVar(&f.cpuprofile, "cpuprofile", "", "write a CPU profile of all that is run to this file")
+	return c
+}
+
+func (f *benchFlags) config() bench.Config {
+	cfg := bench.Config{}
+	if f.quick {
+		cfg = bench.Quick()
+	}
+	if f.rounds != 0 {
+		cfg.Rounds = f.rounds
+	}
+	if f.seconds != 0 {
+		cfg.Round = time.Duration(f.seconds * float64(time.Second))
+	}
+	cfg.Dir, cfg.Cases, cfg.Repeats = f.dir, f.cases, f.repeats
+	cfg.Serve, cfg.ServeNoop = serveBench, serveNoop
+	return cfg
+}
+
+// run prints what was measured even when a case failed; --json is the flag of all verbs.
+func (f *benchFlags) run(cmd *cobra.Command) (err error) {
+	cfg := f.config()
+	cfg.Progress = cmd.ErrOrStderr()
+	if err := cfg.Validate(); err != nil {
+		return usage("%w", err)
+	}
+	if f.cpuprofile != "" {
+		stop, err := profile(f.cpuprofile)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	results, err := bench.Run(cmd.Context(), cfg)
+	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+		if err != nil {
+			err = printed{err}
+		}
+		return errors.Join(err, bench.WriteJSON(cmd.OutOrStdout(), results))
+	}
+	return errors.Join(err, bench.WriteTable(cmd.OutOrStdout(), results))
+}
+
+// profile writes a CPU profile from now until stop.
+func profile(path string) (stop func(), err error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, usage("profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("profile: %w", err), file.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		file.Close()
+	}, nil
+}
+
+// benchShutdown bounds the end of a server whose clients have hung up.
+const benchShutdown = 10 * time.Second
+
+// serveBench answers the API for a hub on a free port.
+func serveBench(h *hub.Hub) (string, func() error, error) {
+	server, err := api.New(api.Config{Hub: h})
+	if err != nil {
+		return "", nil, err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ln) }()
+	return ln.Addr().String(), func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), benchShutdown)
+		defer cancel()
+		return errors.Join(server.Shutdown(ctx), <-ended)
+	}, nil
+}
+
+// serveNoop is the same server with a handler that does nothing.
+func serveNoop() (string, func() error, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- api.ServeNoop(ln) }()
+	return ln.Addr().String(), func() error {
+		err := ln.Close()
+		<-ended // it ends because the listener is closed
+		return err
+	}, nil
+}

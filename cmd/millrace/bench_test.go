@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/bench"
+)
+
+// TestBenchOverHTTP runs every case that needs the API on it, as small as can be.
+func TestBenchOverHTTP(t *testing.T) {
+	for _, repeats := range []int{0, 50} {
+		cfg := bench.Config{
+			Dir: t.TempDir(), Rounds: 1, Round: 20 * time.Millisecond, Channels: 100, BatchOps: 50, LineOps: 10, BatchConns: 2,
+			Conns: 3, Payers: 2, Contents: 5, Repeats: repeats, Serve: serveBench, ServeNoop: serveNoop,
+		}
+		for _, name := range bench.Names() {
+			if strings.HasPrefix(name, "http-") {
+				cfg.Cases = append(cfg.Cases, name)
+			}
+		}
+		results, err := bench.Run(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range results {
+			if r.Name != cfg.Cases[i] || r.Value <= 0 || r.Ratio <= 0 || r.Limit <= 0 || r.LogBytes <= 0 {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+}
+
+func TestBenchCommand(t *testing.T) {
+	run := func(args ...string) (stdout string, err error) {
+		c := &cobra.Command{Use: "millrace"}
+		c.PersistentFlags().Bool("json", false, "")
+		c.AddCommand(newBenchCommand())
+		c.SilenceErrors, c.SilenceUsage = true, true
+		var out, progress bytes.Buffer
+		c.SetOut(&out)
+		c.SetErr(&progress)
+		c.SetArgs(append([]string{"bench"}, args...))
+		err = c.ExecuteContext(t.Context())
+		return out.String(), err
+	}
+	out, err := run("--quick", "--json", "--case", "core", "--rounds", "1", "--seconds", "0.01", "--dir", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var results []struct {
+		Name  string  `json:"name"`
+		Value float64 `json:"value"`
+		Unit  string  `json:"unit"`
+	}
+	if err := json.Unmarshal([]byte(out), &results); err != nil || len(results) != 1 ||
+		results[0].Name != "core" || results[0].Value <= 0 || results[0].Unit != "payments/s" {
+		t.Errorf("%s: %v", out, err)
+	}
+	if _, err := run("--case", "speed"); err == nil || !strings.Contains(err.Error(), "core") {
+		t.Errorf("an unknown case: %v", err)
+	}
+}
