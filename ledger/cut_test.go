@@ -2,6 +2,8 @@ package ledger_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 	"testing"
 
@@ -68,6 +70,34 @@ func restart(t testing.TB, w *workbench, seed ledger.Seed) {
 		t.Fatal("a restored ledger writes another snapshot")
 	}
 	w.state = s
+}
+
+// TestHead computes the head from its description: the applied ops, and each new time before them. So refused ops, repeats and
+// cuts leave no trace in it, and anybody who has the entries can check it.
+func TestHead(t *testing.T) {
+	for seed := range uint64(10) {
+		g := ledgertest.NewGenerator(3000 + seed)
+		steps, outcomes := g.Steps(600)
+		p, le := g.Model.Params, binary.LittleEndian
+		entries := []byte("millrace ledger 1\n")
+		entries = le.AppendUint32(entries, p.FeePPM)
+		entries = le.AppendUint64(le.AppendUint64(le.AppendUint64(entries, p.IDWindow), p.IDAhead), p.MaxIDs)
+		var now, last uint64
+		for i, s := range steps {
+			now = max(now, s.Time)
+			if outcomes[i].Result != ledger.Done {
+				continue
+			}
+			if now != last {
+				entries = le.AppendUint64(append(entries, 0), now)
+				last = now
+			}
+			entries = ledger.AppendOp(entries, &s.Op, s.Detail)
+		}
+		if s := runCut(t, p, steps, outcomes, seed, 50, 2); s.Head() != sha256.Sum256(entries) {
+			t.Errorf("seed %d: the head is not the hash of the entries", seed)
+		}
+	}
 }
 
 // TestView: a view that is written out when the ledger has long moved on is what it was when it was taken; and what is

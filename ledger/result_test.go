@@ -346,7 +346,16 @@ func TestFullWindowEmpties(t *testing.T) {
 	if r := at(testTime); r != ledger.IDsFull {
 		t.Fatal(r)
 	}
-	if r := at(testTime + p.IDWindow + 3_600_000); r != ledger.Undecided {
-		t.Errorf("a day and an hour later: %v", r)
+	const hour = 3_600_000
+	end := testTime - testTime%hour + hour + p.IDWindow // the hour's last id is older than the window
+	if r := at(end - 1); r != ledger.IDsFull {
+		t.Errorf("before the hour has left the window: %v", r)
+	}
+	if r := at(end); r != ledger.Undecided {
+		t.Errorf("when the hour has left the window: %v", r)
+	}
+	hold := ledger.Op{Kind: ledger.OpHold, Actor: a, Amount: 1, ID: w.newID(end)}
+	if r := w.do(end, hold, nil).Result(); r != ledger.Done || w.state.Counts().IDs != 1 {
+		t.Errorf("applied then: %v, %d ids", r, w.state.Counts().IDs)
 	}
 }
