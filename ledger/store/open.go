@@ -30,7 +30,7 @@ func Init(opts Options, params ledger.Params) error {
 	}
 	opts.setDefaults()
 	fs, dir := opts.FS, opts.Dir
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
+	if err := makeFolder(fs, dir); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
 	for _, name := range []string{"FORMAT", "ledger", "snapshots"} {
@@ -41,17 +41,35 @@ func Init(opts Options, params ledger.Params) error {
 	if err := fs.MkdirAll(fs.PathJoin(dir, "snapshots"), 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
-	db, err := pebble.Open(fs.PathJoin(dir, "ledger"), pebbleOptions(opts, nil))
+	err := guarded(func(error) {}, func(fatal func(error)) error {
+		db, err := pebble.Open(fs.PathJoin(dir, "ledger"), pebbleOptions(opts, fatal))
+		if err != nil {
+			return err
+		}
+		return errors.Join(db.Set(paramsKey, params.Encode(), pebble.Sync), db.Close())
+	})
 	if err != nil {
-		return fmt.Errorf("making the ledger: %w", err)
-	}
-	if err := errors.Join(db.Set(paramsKey, params.Encode(), pebble.Sync), db.Close()); err != nil {
 		return fmt.Errorf("making the ledger: %w", err)
 	}
 	return writeFile(fs, dir, "FORMAT", func(w io.Writer) error {
 		_, err := io.WriteString(w, formatLine)
 		return err
 	})
+}
+
+// makeFolder makes a folder and what is missing above it, durably: a name that is not synced can vanish with all below it.
+func makeFolder(fs vfs.FS, dir string) error {
+	parent := fs.PathDir(dir)
+	if _, err := fs.Stat(dir); err == nil || parent == dir {
+		return nil
+	}
+	if err := makeFolder(fs, parent); err != nil {
+		return err
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(fs, parent)
 }
 
 // Open takes the folder for this process. Nothing is replayed before Start.
@@ -73,9 +91,19 @@ func Open(opts Options) (*Store, error) {
 }
 
 func (s *Store) openPebble() (err error) {
-	opts := pebbleOptions(s.opts, s.fail)
-	opts.ErrorIfNotExists = true
-	s.db, err = pebble.Open(s.opts.FS.PathJoin(s.opts.Dir, "ledger"), opts)
+	path := s.opts.FS.PathJoin(s.opts.Dir, "ledger")
+	if _, err := s.opts.FS.Stat(path); err != nil { // pebble makes the folder before it looks into it
+		return fmt.Errorf("%w: opening the ledger: %w", ErrFormat, err)
+	}
+	err = guarded(s.fail, func(fatal func(error)) error {
+		opts := pebbleOptions(s.opts, fatal)
+		opts.ErrorIfNotExists = true
+		db, err := pebble.Open(path, opts)
+		if err == nil {
+			s.db = db
+		}
+		return err
+	})
 	switch {
 	case errors.Is(err, pebble.ErrCorruption):
 		return fmt.Errorf("%w: opening the ledger: %w", ErrCorrupt, err)
@@ -100,8 +128,10 @@ func readParams(db *pebble.DB) (ledger.Params, error) {
 func checkFormat(fs vfs.FS, dir string) error {
 	f, err := fs.Open(fs.PathJoin(dir, "FORMAT"))
 	if errors.Is(err, os.ErrNotExist) {
-		if _, err := fs.Stat(fs.PathJoin(dir, "ledger")); err == nil {
-			return fmt.Errorf("%w: %s is half-written: an init was interrupted; remove it and init again", ErrFormat, dir)
+		for _, name := range []string{"ledger", "snapshots"} {
+			if _, err := fs.Stat(fs.PathJoin(dir, name)); err == nil {
+				return fmt.Errorf("%w: %s is half-written: an init was interrupted; remove it and init again", ErrFormat, dir)
+			}
 		}
 		return fmt.Errorf("%w: %s is not initialised: run millrace init --data %s", ErrFormat, dir, dir)
 	}
@@ -193,6 +223,22 @@ func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
 	}
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	return p
+}
+
+// guarded runs f, and returns what it returns, or the first fatal word of pebble's, which would end the goroutine that hears
+// it and with it the caller. The words said go to told, too, also those after f.
+func guarded(told func(error), f func(fatal func(error)) error) error {
+	ended := make(chan error, 2)
+	go func() {
+		ended <- f(func(err error) {
+			select {
+			case ended <- err:
+			default:
+			}
+			told(err)
+		})
+	}()
+	return <-ended
 }
 
 // pebbleLogger hands pebble's words on. A fatal one ends the goroutine that said it, and through fatal the process.

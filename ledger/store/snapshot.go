@@ -148,6 +148,11 @@ func writeFile(fs vfs.FS, dir, name string, fill func(io.Writer) error) error {
 	if err := fs.Rename(temp, fs.PathJoin(dir, name)); err != nil {
 		return fmt.Errorf("renaming %s: %w", temp, err)
 	}
+	return syncDir(fs, dir)
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(fs vfs.FS, dir string) error {
 	d, err := fs.OpenDir(dir)
 	if err != nil {
 		return fmt.Errorf("syncing %s: %w", dir, err)
