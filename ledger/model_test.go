@@ -79,3 +79,35 @@ func runModel(t *testing.T, seed uint64, ops, most int, seen map[ledger.Result]i
 		t.Fatalf("seed %d: %v", seed, err)
 	}
 }
+
+// TestCheckAll: it is Check for many, also for more than are looked at together.
+func TestCheckAll(t *testing.T) {
+	g := ledgertest.NewGenerator(77)
+	w := newWorkbench(t, g.Model.Params)
+	steps, _ := g.Steps(900)
+	for _, batch := range ledgertest.Cut(newRand(7), steps, 100) {
+		w.block(batch)
+	}
+	var ops []ledger.Op
+	for range 200 {
+		step, _ := g.Next()
+		ops = append(ops, step.Op)
+	}
+	now := w.state.Now() + 5
+	for _, n := range []int{0, 1, 63, 64, 65, len(ops)} {
+		out, want := make([]ledger.Applied, n), 0
+		undecided := w.state.CheckAll(ops[:n], nil, now, out)
+		for i := range out {
+			a := w.state.Check(&ops[i], nil, now)
+			if a.Result() == ledger.Undecided {
+				want++
+			}
+			if a != out[i] {
+				t.Errorf("op %d of %d %+v: Check %+v, CheckAll %+v", i, n, ops[i], a, out[i])
+			}
+		}
+		if undecided != want {
+			t.Errorf("%d of %d undecided, want %d", undecided, n, want)
+		}
+	}
+}

@@ -281,6 +281,10 @@ func TestStrayFields(t *testing.T) {
 		} {
 			op := full
 			set(&op)
+			var all [1]ledger.Applied
+			if s.state.CheckAll([]ledger.Op{op}, nil, s.state.Now(), all[:]); all[0] != s.state.Check(&op, nil, s.state.Now()) {
+				t.Errorf("%+v: CheckAll says %v", op, all[0].Result())
+			}
 			carried := k > 0 && int(k) < ledger.Kinds && decoded(t, ledger.AppendOp(nil, &op, nil)) == op
 			if got := s.state.Check(&op, nil, s.state.Now()).Result(); !carried && got != ledger.OpMalformed {
 				t.Errorf("%+v: %v", op, got)

@@ -63,7 +63,7 @@ func (s *State) CheckAll(ops []Op, detail []byte, now uint64, out []Applied) (un
 			sum += s.warmTarget(&ops[at+i])
 		}
 		for i := at; i < end; i++ {
-			if out[i] = s.check(&ops[i], detail, now); out[i].result == Undecided {
+			if out[i] = s.Check(&ops[i], detail, now); out[i].result == Undecided {
 				undecided++
 			}
 		}
