@@ -84,7 +84,7 @@ func interruptible(ctx context.Context, src io.Reader) io.Reader {
 		_, err := io.Copy(w, src)
 		w.CloseWithError(err)
 	}()
-	context.AfterFunc(ctx, func() { r.CloseWithError(ctx.Err()) })
+	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) }) // what the reader then gets
 	return r
 }
 

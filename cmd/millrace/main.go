@@ -25,6 +25,7 @@ func main() {
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{program: args[0], env: env, in: stdin, out: stdout, err: stderr, exit: os.Exit}
 	root := a.root()
+	a.mark(root)
 	root.SetArgs(args[1:])
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -64,7 +65,7 @@ func (a *app) root() *cobra.Command {
 		a.initCommand(), a.serveCommand(), a.keyCommand(),
 		a.accountCommand(), a.tokenCommand(), a.fundCommand(), a.payCommand(), a.channelCommand(),
 		a.sealCommand(), a.registerCommand(), a.inspectCommand(), a.openCommand(), a.contentCommand(),
-		a.versionCommand(),
+		newBenchCommand(), a.versionCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodes},
 	)
 	return root
@@ -73,9 +74,21 @@ func (a *app) root() *cobra.Command {
 // verb is a command that does something: do runs when its flags and arguments are in order.
 func (a *app) verb(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, args []string) error) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
-		a.running = true
 		return do(cmd.Context(), args)
 	}}
+}
+
+// mark has every command say when its own code begins: what fails before that is usage.
+func (a *app) mark(c *cobra.Command) {
+	if do := c.RunE; do != nil {
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			a.running = true
+			return do(cmd, args)
+		}
+	}
+	for _, sub := range c.Commands() {
+		a.mark(sub)
+	}
 }
 
 // noun is a command that only has verbs.
@@ -86,7 +99,7 @@ func (a *app) noun(use, short string, verbs ...*cobra.Command) *cobra.Command {
 		for _, v := range verbs {
 			names = append(names, v.Name())
 		}
-		return fmt.Errorf("%s %q: want one of %s", use, strings.Join(args, " "), strings.Join(names, ", "))
+		return usage("%s %q: want one of %s", use, strings.Join(args, " "), strings.Join(names, ", "))
 	}
 	c.AddCommand(verbs...)
 	return c

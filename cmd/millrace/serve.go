@@ -76,12 +76,12 @@ func (a *app) announce(cfg config, n *node) error {
 		return a.print(info, "hub %s", n.hub.Origin())
 	}
 	info["operator_token_file"] = n.operator
-	return a.print(info, "hub %s, in development mode: money is made of nothing\n\n%s", n.hub.Origin(), a.firstSteps(cfg, n))
+	return a.print(info, "hub %s, in development mode: money is made of nothing\n\n%s", n.hub.Origin(), a.firstSteps(cfg, n.hub.Origin(), n.operator))
 }
 
 // firstSteps are commands that work as they stand: fund, seal, open. The files go to the data folder.
-func (a *app) firstSteps(cfg config, n *node) string {
-	program, hub := quote(a.program), n.hub.Origin()
+func (a *app) firstSteps(cfg config, hub, operator string) string {
+	program := quote(a.program)
 	reader, creator := filepath.Join(cfg.Data, "reader.token"), filepath.Join(cfg.Data, "creator.token")
 	sealed, opened := filepath.Join(cfg.Data, "README.sealed"), filepath.Join(cfg.Data, "README.opened")
 	var s strings.Builder
@@ -91,7 +91,7 @@ func (a *app) firstSteps(cfg config, n *node) string {
 			fmt.Fprintf(&s, "%s account create --save-token %s\n", program, quote(file))
 		}
 	}
-	fmt.Fprintf(&s, "%s fund --token-file %s --account @%s --amount-msat 1000000\n", program, quote(n.operator), quote(reader))
+	fmt.Fprintf(&s, "%s fund --token-file %s --account @%s --amount-msat 1000000\n", program, quote(operator), quote(reader))
 	fmt.Fprintf(&s, "%s seal --token-file %s --price-msat 250000 --title README --force -o %s README.md\n", program, quote(creator), quote(sealed))
 	fmt.Fprintf(&s, "%s open --token-file %s --max-msat 250000 --force -o %s %s\n", program, quote(reader), quote(opened), quote(sealed))
 	return s.String()
