@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/bits"
 	"strconv"
@@ -62,7 +63,10 @@ func (c *call) batchWithin() *problem {
 
 // decodeArray reads a JSON array of ops.
 func (c *call) decodeArray(body []byte) *problem {
-	v, err := c.parser.ParseBytes(body)
+	v, err := c.parse(body, maxBatchValues)
+	if errors.Is(err, errWide) {
+		return tooMany()
+	}
 	if err != nil {
 		return malformed("the body is not JSON: %s", clip(err.Error()))
 	}
@@ -89,7 +93,7 @@ func (c *call) decodeLines(body []byte) *problem {
 		}
 		line, rest, _ := bytes.Cut(body, []byte{'\n'})
 		body = rest
-		v, err := c.parser.ParseBytes(line)
+		v, err := c.parse(line, maxValues)
 		if err != nil {
 			return malformed("op %d is not JSON: %s", i, clip(err.Error()))
 		}

@@ -27,7 +27,7 @@ func (c *call) body(optional bool) object {
 	if p := c.wantType("application/json"); p != nil {
 		return object{call: c, err: p}
 	}
-	v, err := c.parser.ParseBytes(b)
+	v, err := c.parse(b, maxValues)
 	if err != nil {
 		return object{call: c, err: malformed("the body is not JSON: %s", clip(err.Error()))}
 	}
