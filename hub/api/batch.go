@@ -14,6 +14,9 @@ import (
 // postBatch takes up to hub.MaxBatchOps transfers, advances and unlocks in one of three encodings, and answers in the same.
 func (c *call) postBatch() *problem {
 	c.batch.Reset()
+	if p := c.uncoded(); p != nil {
+		return p
+	}
 	body := c.ctx.Request.Body()
 	switch kind := string(mediaType(c.ctx.Request.Header.ContentType())); kind {
 	case binaryOps:
@@ -29,9 +32,6 @@ func (c *call) postBatch() *problem {
 func (c *call) runBatch(p *problem, encode func() *problem) *problem {
 	if p != nil {
 		return p
-	}
-	if len(c.ctx.Request.Header.ContentEncoding()) > 0 {
-		return &problem{status: 415, code: "content_coding_unknown", detail: "want a body without content coding"}
 	}
 	if len(c.batch.Ops) == 0 {
 		return malformed("the batch is empty")

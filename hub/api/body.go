@@ -44,11 +44,15 @@ func (c *call) object(v *fastjson.Value) object {
 
 // wantType refuses bodies of another media type, and encoded ones.
 func (c *call) wantType(want string) *problem {
-	h := &c.ctx.Request.Header
-	if got := mediaType(h.ContentType()); string(got) != want {
+	if got := mediaType(c.ctx.Request.Header.ContentType()); string(got) != want {
 		return &problem{status: 415, code: "media_type_unknown", detail: "want a body of " + want}
 	}
-	if e := h.ContentEncoding(); len(e) > 0 && string(e) != "identity" {
+	return c.uncoded()
+}
+
+// uncoded refuses bodies that are compressed or the like.
+func (c *call) uncoded() *problem {
+	if e := c.ctx.Request.Header.ContentEncoding(); len(e) > 0 && string(e) != "identity" {
 		return &problem{status: 415, code: "content_coding_unknown", detail: "want a body without content coding"}
 	}
 	return nil
