@@ -122,7 +122,7 @@ func newHTTP(cfg Config, handler fasthttp.RequestHandler) *fasthttp.Server {
 		ErrorHandler:                 unreadable,
 		HeaderReceived:               bodyLimit,
 		NoDefaultServerHeader:        true,
-		Concurrency:                  cfg.MaxConnections,
+		Concurrency:                  cfg.MaxConnections + spareWorkers,
 		ReadBufferSize:               maxHeader,
 		ReadTimeout:                  cfg.RequestTimeout,
 		WriteTimeout:                 cfg.RequestTimeout,
@@ -135,7 +135,9 @@ func newHTTP(cfg Config, handler fasthttp.RequestHandler) *fasthttp.Server {
 }
 
 // Serve answers requests until Shutdown, which makes it return nil.
-func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ln) }
+func (s *Server) Serve(ln net.Listener) error {
+	return s.http.Serve(bounded{Listener: ln, open: s.http.GetOpenConnectionsCount, most: s.cfg.MaxConnections})
+}
 
 // Shutdown stops accepting, lets the requests under way end, and returns. /readyz says no from the first moment.
 func (s *Server) Shutdown(ctx context.Context) error {
