@@ -1,0 +1,24 @@
+package api
+
+import "github.com/millrace/millrace/ledger"
+
+// Routes lists what the server serves, as "METHOD /path" with {} for a segment.
+func Routes() (all []string) {
+	for _, r := range routes {
+		all = append(all, r.method+" "+r.path)
+	}
+	return all
+}
+
+// RefusalStatus is the HTTP status of a refusal, and what a person is told.
+func RefusalStatus(r ledger.Result) (status int, detail string, ok bool) {
+	row, ok := refusals[r]
+	return row.status, row.detail, ok
+}
+
+// The bounds of a request.
+const (
+	MaxHeader    = maxHeader
+	MaxBody      = maxBody
+	MaxBatchBody = maxBatchBody
+)
