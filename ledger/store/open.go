@@ -105,7 +105,7 @@ func (s *Store) openPebble() (err error) {
 		return err
 	})
 	switch {
-	case errors.Is(err, pebble.ErrCorruption):
+	case pebble.IsCorruptionError(err):
 		return fmt.Errorf("%w: opening the ledger: %w", ErrCorrupt, err)
 	case err != nil:
 		return fmt.Errorf("%w: opening the ledger: %w", ErrFormat, err)
@@ -217,9 +217,13 @@ func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
 		FormatMajorVersion: format,
 		WALDir:             o.WALDir,
 		CacheSize:          8 << 20,
-		MemTableSize:       64 << 20,
+		MemTableSize:       16 << 20, // small, so that logs are soon written over: half the time of a sync into new ones
 		BytesPerSync:       1 << 20,
 		Logger:             pebbleLogger{o.Logger, fatal},
+		// Who reads what is damaged gets an error. Left to itself, pebble calls it fatal, on whatever goroutine found it.
+		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
+			o.Logger.Error("pebble", "says", info.String())
+		}},
 	}
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	return p

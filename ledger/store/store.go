@@ -274,7 +274,7 @@ func (s *Store) Blocks(from uint64, f func(index uint64, block []byte) error) er
 		}
 		block, err := it.ValueAndErr()
 		if err != nil {
-			return fmt.Errorf("reading block %d: %w", want, err)
+			return readError(want, err)
 		}
 		if err := f(want, block); err != nil {
 			return err
@@ -282,9 +282,16 @@ func (s *Store) Blocks(from uint64, f func(index uint64, block []byte) error) er
 		want++
 	}
 	if err := it.Error(); err != nil {
-		return fmt.Errorf("reading blocks: %w", err)
+		return readError(want, err)
 	}
 	return nil
+}
+
+func readError(index uint64, err error) error {
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: reading block %d: %w", ErrCorrupt, index, err)
+	}
+	return fmt.Errorf("reading block %d: %w", index, err)
 }
 
 func blockKey(index uint64) []byte {

@@ -1,0 +1,443 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/ledgertest"
+	"github.com/millrace/millrace/ledger/store"
+)
+
+// TestDurableBeforeApply has the machine crash inside each Apply: the block is in what is left, although all that was not
+// synced is lost.
+func TestDurableBeforeApply(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	f := newFolder(t, mem, ledger.DefaultParams())
+	m := newMachine(f.params)
+	m.before = func(index uint64, block []byte) {
+		left, err := store.Open(f.on(mem.CrashClone(vfs.CrashCloneCfg{})).opts)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		found := false
+		err = left.Blocks(index, func(i uint64, b []byte) error {
+			found = found || i == index && bytes.Equal(b, block)
+			return nil
+		})
+		if err := errors.Join(err, left.Close()); err != nil || !found {
+			t.Errorf("block %d is being applied and not durable: %v", index, err)
+		}
+	}
+	s := f.startWith(m)
+	open(t, s, m, 0, 10)
+	for range 10 {
+		for range maxFlying {
+			propose(t, s, m.block(opening(uint64(m.number)+100)))
+		}
+		barrier(t, s)
+	}
+	closeStore(t, s)
+	for i, index := range m.applied() {
+		if index != uint64(i+1) {
+			t.Fatalf("block %d was applied as number %d", index, i+1)
+		}
+	}
+}
+
+func TestRestart(t *testing.T) {
+	for name, fs := range map[string]vfs.FS{"disk": nil, "memory": vfs.NewMem()} {
+		t.Run(name, func(t *testing.T) {
+			h, rng := newHistory(3, 500), newRand(3)
+			f := newFolder(t, fs, h.params)
+			f.opts.SnapshotEvery = 1 << 10
+			for at := 0; at < len(h.batches); {
+				at = min(at+1+rng.IntN(60), len(h.batches))
+				s, m := f.start()
+				h.feed(t, rng, s, m, at)
+				h.check(t, "before a restart", m, at)
+				closeStore(t, s)
+			}
+			s, m := f.start()
+			h.check(t, "at the end", m, len(h.batches))
+			if len(m.restored) != 1 || len(m.applied()) != 0 {
+				t.Errorf("restored %d, replayed %d after a clean stop", m.restored, m.applied())
+			}
+			closeStore(t, s)
+		})
+	}
+}
+
+// grown is a folder with a history that was stopped cleanly a few times, and its snapshots, newest first.
+func grown(t *testing.T) (f *folder, mem *vfs.MemFS, h *history, snaps []string) {
+	mem, h = vfs.NewCrashableMem(), newHistory(9, 400)
+	f = newFolder(t, mem, h.params)
+	for _, at := range []int{len(h.batches) / 4, len(h.batches) / 2, len(h.batches) - 10} {
+		s, m := f.start()
+		h.feed(t, newRand(1), s, m, at)
+		closeStore(t, s)
+	}
+	s, m := f.start()
+	h.feed(t, newRand(1), s, m, len(h.batches))
+	dir, err := mem.OpenDir(f.path("snapshots")) // removing old ones is not synced, and need not be
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		t.Fatal(err)
+	}
+	mem = mem.CrashClone(vfs.CrashCloneCfg{}) // so that there are blocks behind the last snapshot
+	closeStore(t, s)
+	f = f.on(mem)
+	snaps, err = mem.List(f.path("snapshots"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(snaps)
+	slices.Reverse(snaps)
+	want := []string{fmt.Sprintf("%020d.snap", len(h.batches)-10), fmt.Sprintf("%020d.snap", len(h.batches)/2)}
+	if !slices.Equal(snaps, want) {
+		t.Fatalf("snapshots %v, want the two newest: %v", snaps, want)
+	}
+	return f, mem, h, snaps
+}
+
+func TestSnapshotsDamaged(t *testing.T) {
+	f, mem, h, snaps := grown(t)
+	flip := func(t *testing.T, f *folder, name string) {
+		b := readFile(t, f.fs(), f.path("snapshots", name))
+		b[len(b)/2] ^= 1
+		writeFile(t, f.fs(), f.path("snapshots", name), b)
+	}
+	n := len(h.batches)
+	for name, c := range map[string]struct {
+		bend     func(*testing.T, *folder)
+		restored []uint64
+	}{
+		"whole":       {func(*testing.T, *folder) {}, []uint64{uint64(n - 10)}},
+		"newest bent": {func(t *testing.T, f *folder) { flip(t, f, snaps[0]) }, []uint64{uint64(n / 2)}},
+		"newest empty": {func(t *testing.T, f *folder) {
+			writeFile(t, f.fs(), f.path("snapshots", snaps[0]), nil)
+		}, []uint64{uint64(n / 2)}},
+		"newest cut": {func(t *testing.T, f *folder) {
+			b := readFile(t, f.fs(), f.path("snapshots", snaps[0]))
+			writeFile(t, f.fs(), f.path("snapshots", snaps[0]), b[:len(b)-1])
+		}, []uint64{uint64(n / 2)}},
+		"misnamed": {func(t *testing.T, f *folder) {
+			if err := f.fs().Rename(f.path("snapshots", snaps[0]), f.path("snapshots", fmt.Sprintf("%020d.snap", n-5))); err != nil {
+				t.Fatal(err)
+			}
+		}, []uint64{uint64(n / 2)}},
+		"all bent": {func(t *testing.T, f *folder) { flip(t, f, snaps[0]); flip(t, f, snaps[1]) }, nil},
+		"none": {func(t *testing.T, f *folder) {
+			for _, s := range snaps {
+				if err := f.fs().Remove(f.path("snapshots", s)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, nil},
+		"half-written, and others": {func(t *testing.T, f *folder) {
+			for _, s := range []string{fmt.Sprintf("%020d.snap.tmp", n), "x.tmp", "7.snap", "readme"} {
+				writeFile(t, f.fs(), f.path("snapshots", s), []byte("x"))
+			}
+		}, []uint64{uint64(n - 10)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
+			f.t = t
+			c.bend(t, f)
+			s, m := f.start()
+			h.check(t, "after start", m, n)
+			from := 0
+			if len(c.restored) > 0 {
+				from = int(c.restored[0])
+			}
+			if !slices.Equal(m.restored, c.restored) || len(m.applied()) != n-from {
+				t.Errorf("restored %d, replayed %d blocks; want %d", m.restored, len(m.applied()), c.restored)
+			}
+			if _, snapshot := s.Lag(); snapshot != uint64(n-from) {
+				t.Errorf("snapshot lag %d", snapshot)
+			}
+			closeStore(t, s)
+			names, err := f.fs().List(f.path("snapshots"))
+			if err != nil || slices.ContainsFunc(names, func(s string) bool { return strings.HasSuffix(s, ".tmp") }) {
+				t.Errorf("%v, %v", names, err)
+			}
+			s, m = f.start()
+			h.check(t, "after another", m, n)
+			closeStore(t, s)
+		})
+	}
+}
+
+// TestSnapshotWhileRunning: snapshots appear without a stop, two are kept, and each is as good as all blocks before it.
+func TestSnapshotWhileRunning(t *testing.T) {
+	mem, h, rng := vfs.NewCrashableMem(), newHistory(17, 3000), newRand(17)
+	f := newFolder(t, mem, h.params)
+	f.opts.SnapshotEvery = 256
+	s, m := f.start()
+	seen := map[string]bool{}
+	for at := range len(h.batches) {
+		h.feed(t, rng, s, m, at)
+		names, err := mem.List(f.path("snapshots"))
+		if err != nil || len(names) > 4 { // one being written, one written and the old not yet gone
+			t.Fatalf("%v, %v", names, err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, ".snap") {
+				seen[name] = true
+			}
+		}
+	}
+	crashed := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
+	if len(seen) < 3 {
+		t.Errorf("%d blocks, and only the snapshots %v", len(h.batches), seen)
+	}
+	closeStore(t, s)
+	s, again := crashed.start()
+	if again.print() != m.print() || len(again.restored) != 1 {
+		t.Errorf("after a crash: restored %d, and the same: %v", again.restored, again.print() == m.print())
+	}
+	closeStore(t, s)
+}
+
+func key(index uint64) []byte { return binary.BigEndian.AppendUint64([]byte("b"), index) }
+
+// TestDamagedLog: whatever is wrong with the log, Start says ErrCorrupt, and nothing is applied beyond it.
+func TestDamagedLog(t *testing.T) {
+	f, mem, h, snaps := grown(t)
+	n := uint64(len(h.batches))
+	db := func(change func(db *pebble.DB) error) func(*testing.T, *folder) {
+		return func(t *testing.T, f *folder) { edit(t, f, change) }
+	}
+	bent := func(index uint64, bend func([]byte) []byte) func(*testing.T, *folder) {
+		return db(func(db *pebble.DB) error {
+			v, closer, err := db.Get(key(index))
+			if err != nil {
+				return err
+			}
+			defer closer.Close()
+			return db.Set(key(index), bend(bytes.Clone(v)), pebble.Sync)
+		})
+	}
+	type damage struct {
+		name  string
+		bend  func(*testing.T, *folder)
+		snaps bool   // whether snapshots are left
+		until uint64 // the last block applied
+	}
+	cases := []damage{
+		{"first missing", db(func(db *pebble.DB) error { return db.Delete(key(1), pebble.Sync) }), false, 0},
+		{"one missing", db(func(db *pebble.DB) error { return db.Delete(key(7), pebble.Sync) }), false, 6},
+		{"one missing behind the snapshot", db(func(db *pebble.DB) error { return db.Delete(key(n-3), pebble.Sync) }), true, n - 4},
+		{"the first behind the snapshot missing", db(func(db *pebble.DB) error { return db.Delete(key(n-9), pebble.Sync) }), true, n - 10},
+		{"end missing", db(func(db *pebble.DB) error { return db.DeleteRange(key(n-10), key(n+1), pebble.Sync) }), true, n - 10},
+		{"all missing", db(func(db *pebble.DB) error { return db.DeleteRange([]byte("b"), []byte("c"), pebble.Sync) }), true, n - 10},
+		{"long key", db(func(db *pebble.DB) error { return db.Set(append(key(9), 0), []byte("x"), pebble.Sync) }), false, 9},
+		{"empty block", bent(5, func([]byte) []byte { return nil }), false, 4},
+		{"cut block", bent(5, func(b []byte) []byte { return b[:len(b)-1] }), false, 4},
+		{"longer block", bent(5, func(b []byte) []byte { return append(b, 0) }), false, 4},
+		{"another's block", bent(5, func([]byte) []byte { return foreign() }), false, 4},
+		{"twice the same", db(func(db *pebble.DB) error {
+			v, closer, err := db.Get(key(n))
+			if err != nil {
+				return err
+			}
+			defer closer.Close()
+			return db.Set(key(n+ledger.MaxInFlight+2), v, pebble.Sync)
+		}), true, n},
+	}
+	rng := newRand(4)
+	for range 24 {
+		index, bit := 1+rng.Uint64N(n), rng.Uint64()
+		cases = append(cases, damage{fmt.Sprintf("bit %d of block %d", bit, index), bent(index, func(b []byte) []byte {
+			b[bit/8%uint64(len(b))] ^= 1 << (bit % 8)
+			return b
+		}), false, index - 1})
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			f := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
+			f.t = t
+			c.bend(t, f)
+			for _, s := range snaps {
+				if !c.snaps {
+					if err := f.fs().Remove(f.path("snapshots", s)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			m := newMachine(f.params)
+			wantErr(t, "Start", f.startFails(m), store.ErrCorrupt)
+			h.check(t, "after the failure", m, int(c.until))
+		})
+	}
+}
+
+// foreign is a whole block, but of another ledger.
+func foreign() []byte {
+	m := newMachine(ledger.DefaultParams())
+	if err := m.Apply(1, m.block(opening(1))); err != nil {
+		panic(err)
+	}
+	return m.block(opening(2))
+}
+
+// TestSnapshotBeyondLog: a log that ends before a snapshot of it has lost blocks that were acknowledged.
+func TestSnapshotBeyondLog(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	f := newFolder(t, mem, ledger.DefaultParams())
+	fresh := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
+	s, m := f.start()
+	open(t, s, m, 0, 10)
+	short := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
+	open(t, s, m, 10, 10)
+	closeStore(t, s)
+	snap := readFile(t, mem, f.path("snapshots", fmt.Sprintf("%020d.snap", 20)))
+	for name, f := range map[string]*folder{"no blocks": fresh, "too few": short} {
+		writeFile(t, f.fs(), f.path("snapshots", fmt.Sprintf("%020d.snap", 20)), snap)
+		wantErr(t, name, f.startFails(newMachine(f.params)), store.ErrCorrupt)
+	}
+}
+
+// TestDamagedFiles flips bits in pebble's own files. Nothing wrong is ever applied, nobody's goroutine ends without a word,
+// and nothing is missed in silence but, without a snapshot behind it, what lies in the last 32 KiB of pebble's WAL: there
+// pebble cannot tell a record that has rotted from one that a crash cut short.
+func TestDamagedFiles(t *testing.T) {
+	f, mem, h, snaps := grown(t)
+	for _, kind := range []string{".log", ".sst", ".blob"} {
+		base := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
+		for _, s := range snaps {
+			if err := base.fs().Remove(base.path("snapshots", s)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if kind != ".log" {
+			edit(t, base, func(*pebble.DB) error { return nil }) // which flushes
+		}
+		names, err := base.fs().List(base.path("ledger"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng, refused := newRand(5), 0
+		for _, name := range names {
+			if !strings.HasSuffix(name, kind) {
+				continue
+			}
+			b := readFile(t, base.fs(), base.path("ledger", name))
+			for range 30 {
+				if len(b) == 0 {
+					break
+				}
+				bit := rng.IntN(8 * len(b))
+				f := base.on(base.fs().(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{}))
+				bent := bytes.Clone(b)
+				bent[bit/8] ^= 1 << (bit % 8)
+				writeFile(t, f.fs(), f.path("ledger", name), bent)
+				if startsWhole(t, f, h, kind == ".log", fmt.Sprintf("bit %d of %s with %d bytes", bit, name, len(b))) {
+					continue
+				}
+				refused++
+			}
+		}
+		if refused == 0 && kind != ".blob" {
+			t.Errorf("%s: no flipped bit was found", kind)
+		}
+	}
+}
+
+func startsWhole(t *testing.T, f *folder, h *history, mayEnd bool, what string) bool {
+	m := newMachine(f.params)
+	s, err := store.Open(f.opts)
+	if err == nil {
+		err = s.Start(context.Background(), m)
+		if cerr := s.Close(); err == nil && cerr != nil {
+			t.Errorf("%s: closing: %v", what, cerr)
+		}
+	}
+	if err != nil {
+		if !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrFormat) {
+			t.Errorf("%s: %v", what, err)
+		}
+		return false
+	}
+	if mayEnd {
+		h.check(t, what, m, int(m.index()))
+		return m.index() == uint64(len(h.batches))
+	}
+	h.check(t, what, m, len(h.batches))
+	return true
+}
+
+// TestDamagedWAL: what has rotted in the middle of a long WAL is found, and so is what a snapshot knows to have been there.
+func TestDamagedWAL(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	f := newFolder(t, mem, ledger.DefaultParams())
+	s, m := f.start()
+	for n := range uint64(12) {
+		var steps []ledgertest.Step
+		for i := range uint64(1000) {
+			steps = append(steps, opening(n*1000+i))
+		}
+		propose(t, s, m.block(steps...))
+		barrier(t, s)
+	}
+	before := mem.CrashClone(vfs.CrashCloneCfg{})
+	closeStore(t, s)
+	for name, mem := range map[string]*vfs.MemFS{"no snapshot": before, "snapshot": mem} {
+		f := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
+		names, err := f.fs().List(f.path("ledger"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range names {
+			if strings.HasSuffix(file, ".log") {
+				b := readFile(t, f.fs(), f.path("ledger", file))
+				b[len(b)/3] ^= 4
+				writeFile(t, f.fs(), f.path("ledger", file), b)
+			}
+		}
+		wantErr(t, name, f.startFails(newMachine(f.params)), store.ErrCorrupt)
+	}
+}
+
+func TestStartIsInterrupted(t *testing.T) {
+	f := newFolder(t, vfs.NewMem(), ledger.DefaultParams())
+	s, m := f.start()
+	open(t, s, m, 0, 5)
+	closeStore(t, s)
+	for _, name := range []string{fmt.Sprintf("%020d.snap", 5)} {
+		if err := f.fs().Remove(f.path("snapshots", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := store.Open(f.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m = newMachine(f.params)
+	m.before = func(index uint64, _ []byte) {
+		if index == 3 {
+			cancel()
+		}
+	}
+	wantErr(t, "Start", s.Start(ctx, m), context.Canceled)
+	wantErr(t, "Propose after it", s.Propose(nil), store.ErrClosed)
+	closeStore(t, s)
+	s, m = f.start()
+	if m.index() != 5 {
+		t.Errorf("at %d", m.index())
+	}
+	closeStore(t, s)
+}
