@@ -58,6 +58,8 @@ type Config struct {
 	ServeNoop func() (addr string, stop func() error, err error)
 
 	Progress io.Writer // nil: nowhere
+	// Around is called before each round of a case itself, and what it returns after it: for profiles. May be nil.
+	Around func() (after func())
 }
 
 // Quick is a smaller measurement: less than a minute, and less exact.
@@ -87,6 +89,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Dir == "" {
 		c.Dir = os.TempDir()
+	}
+	if c.Around == nil {
+		c.Around = func() func() { return func() {} }
 	}
 	if c.Progress == nil {
 		c.Progress = io.Discard

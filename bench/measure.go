@@ -71,7 +71,12 @@ func takeTurns(ctx context.Context, c *Config, name string, own *trial, limits .
 	for i := range c.Rounds {
 		line := ""
 		for _, t := range append(slices.Clone(limits), own) {
+			after := func() {}
+			if t == own {
+				after = c.Around()
+			}
 			s, err := t.once(ctx, t.long)
+			after()
 			if err != nil {
 				return err
 			}

@@ -22,9 +22,11 @@ type Result struct {
 	Mallocs float64 `json:"allocs_per_op"`   // of hub and generator
 	PerCall float64 `json:"allocs_per_call"` // the same
 
-	LogBytes float64 `json:"log_bytes_per_op,omitempty"`          // of blocks, as given to pebble
-	Disk     float64 `json:"disk_bytes_per_op,omitempty"`         // of the ledger's folder at the next start
-	Running  float64 `json:"disk_bytes_per_op_running,omitempty"` // lengths of its files before the hub stopped: what is in a table already may lie in a log, too
+	LogBytes   float64 `json:"log_bytes_per_op,omitempty"`          // of blocks, as given to pebble
+	Disk       float64 `json:"disk_bytes_per_op,omitempty"`         // of the ledger's folder at the next start
+	Running    float64 `json:"disk_bytes_per_op_running,omitempty"` // lengths of its files before the hub stopped: what is in a table already may lie in a log, too
+	CommitOps  float64 `json:"ops_per_commit,omitempty"`            // of durable
+	Committing float64 `json:"committing_share,omitempty"`          // of durable: the part of the time in which the log wrote and synced
 	// Snapshots are the bytes that the snapshots take in the end, however many payments there were.
 	Snapshots int64 `json:"snapshot_bytes,omitempty"`
 }

@@ -41,6 +41,7 @@ type rig struct {
 	logged uint64 // bytes that the log had made durable then
 
 	commits, bytes atomic.Uint64         // what the log made durable
+	syncing        atomic.Int64          // nanoseconds that it took
 	fatal          atomic.Pointer[error] // why the hub cannot go on
 }
 
@@ -71,6 +72,7 @@ func (r *rig) start(ctx context.Context) error {
 		Committed: func(blocks, bytes int, took time.Duration) {
 			r.commits.Add(1)
 			r.bytes.Add(uint64(bytes))
+			r.syncing.Add(int64(took))
 			h.Committed(blocks, bytes, took)
 		},
 	})
@@ -124,5 +126,16 @@ func (r *rig) submit(ops []ledger.Op) ([]ledger.Applied, error) {
 	return b.Out, err
 }
 
-// usage is what the ledger's folder takes on the disk.
-func (r *rig) usage() (int64, error) { return diskUsage(filepath.Join(r.dir, "ledger")) }
+// settling bounds the wait for pebble to remove the files that it does not need any more after a start.
+const settling = 3 * time.Second
+
+// usage is what the ledger's folder takes on the disk, once that does not change any more.
+func (r *rig) usage() (bytes int64, err error) {
+	for began, last := time.Now(), int64(-1); time.Since(began) < settling && bytes != last; time.Sleep(50 * time.Millisecond) {
+		last = bytes
+		if bytes, err = diskUsage(filepath.Join(r.dir, "ledger")); err != nil {
+			return 0, err
+		}
+	}
+	return bytes, nil
+}
