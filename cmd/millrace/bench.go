@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime/pprof"
@@ -45,7 +45,7 @@ func newBenchCommand() *cobra.Command {
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "rounds of each case (default 5, quick 3)")
 	c.Flags().Float64Var(&f.seconds, "seconds", 0, "length of a case's round, its limits take half each (default 4, quick 1.2)")
 	c.Flags().IntVar(&f.repeats, "repeats", 0, "in a hundred unlocks, those of what is owned already")
-	c.Flags().StringVar(&f.cpuprofile, "cpuprofile", "", "write a CPU profile of all that is run to this file")
+	c.Flags().StringVar(&f.cpuprofile, "cpuprofile", "", "write a CPU profile of the last round of the last case to this file")
 	return c
 }
 
@@ -73,11 +73,12 @@ func (f *benchFlags) run(cmd *cobra.Command) (err error) {
 		return usage("%w", err)
 	}
 	if f.cpuprofile != "" {
-		stop, err := profile(f.cpuprofile)
+		file, err := os.Create(f.cpuprofile)
 		if err != nil {
-			return err
+			return usage("profile: %w", err)
 		}
-		defer stop()
+		defer func() { err = errors.Join(err, file.Close()) }()
+		cfg.Around = func() func() { return profile(cmd, file) }
 	}
 	results, err := bench.Run(cmd.Context(), cfg)
 	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
@@ -89,19 +90,17 @@ func (f *benchFlags) run(cmd *cobra.Command) (err error) {
 	return errors.Join(err, bench.WriteTable(cmd.OutOrStdout(), results))
 }
 
-// profile writes a CPU profile from now until stop.
-func profile(path string) (stop func(), err error) {
-	file, err := os.Create(path)
+// profile begins a CPU profile in the place of what the file holds.
+func profile(cmd *cobra.Command, file *os.File) (stop func()) {
+	_, err := file.Seek(0, io.SeekStart)
+	if err = errors.Join(err, file.Truncate(0)); err == nil {
+		err = pprof.StartCPUProfile(file)
+	}
 	if err != nil {
-		return nil, usage("profile: %w", err)
+		cmd.PrintErrln("no profile:", err)
+		return func() {}
 	}
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return nil, errors.Join(fmt.Errorf("profile: %w", err), file.Close())
-	}
-	return func() {
-		pprof.StopCPUProfile()
-		file.Close()
-	}, nil
+	return pprof.StopCPUProfile
 }
 
 // benchShutdown bounds the end of a server whose clients have hung up.
