@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 
@@ -51,7 +52,7 @@ func (c *call) register() *problem {
 func (o *object) base64(name string, most int) []byte {
 	text := o.text(name, base64.StdEncoding.EncodedLen(most), true)
 	b, err := base64.StdEncoding.Strict().AppendDecode(nil, text)
-	if err != nil || len(b) > most {
+	if err != nil || len(b) > most || bytes.ContainsAny(text, "\r\n") { // which the decoder skips
 		o.fail("%s must be standard base64 of at most %d bytes", name, most)
 	}
 	return b
