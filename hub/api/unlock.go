@@ -57,7 +57,8 @@ func (c *call) unlock() *problem {
 	return c.answer(200)
 }
 
-// recipient is a buyer's X25519 public key, or nil.
+// recipient is a buyer's X25519 public key, or nil. It is tried out before any money moves: to a point of low order, nothing
+// can be sealed.
 func (o *object) recipient() []byte {
 	if o.json == nil || o.json.Get("recipient") == nil {
 		return nil
@@ -65,6 +66,11 @@ func (o *object) recipient() []byte {
 	b := o.base64("recipient", 32)
 	if o.err == nil && len(b) != 32 {
 		o.fail("recipient must be base64 of the 32 bytes of an X25519 public key")
+	}
+	if o.err == nil {
+		if _, _, err := seal.SealTo(b, ledger.ContentID{}, seal.FileKey{}); err != nil {
+			o.fail("recipient is a key that nothing can be sealed to")
+		}
 	}
 	return b
 }
@@ -77,7 +83,7 @@ func (c *call) fileKey(id ledger.ContentID, key seal.FileKey, recipient []byte) 
 	}
 	enc, ciphertext, err := seal.SealTo(recipient, id, key)
 	if err != nil {
-		return malformed("recipient: %v", err)
+		return c.failed(err)
 	}
 	c.next("sealed_file_key")
 	c.out = append(c.out, `{"enc":`...)
