@@ -178,6 +178,11 @@ func TestMachineRefuses(t *testing.T) {
 	for _, b := range []string{"good", "bad", "late"} {
 		propose(t, s, []byte(b))
 	}
+	time.Sleep(20 * time.Millisecond) // until the writer has as much on its way as it can, one block at a time
+	for range 5 {
+		propose(t, s, []byte("later"))
+		time.Sleep(time.Millisecond)
+	}
 	g.let(3)
 	if err := <-f.fatal; !strings.Contains(err.Error(), "this is no block") || !strings.Contains(err.Error(), "block 2") {
 		t.Errorf("told %v", err)
@@ -185,7 +190,7 @@ func TestMachineRefuses(t *testing.T) {
 	if err := s.Barrier(t.Context()); err == nil {
 		t.Error("Barrier says that all is applied")
 	}
-	if err := s.Propose([]byte("later")); err == nil || errors.Is(err, store.ErrClosed) {
+	if err := s.Propose([]byte("last")); err == nil || errors.Is(err, store.ErrClosed) {
 		t.Errorf("Propose: %v", err)
 	}
 	if err := s.Close(); err == nil {
@@ -196,6 +201,14 @@ func TestMachineRefuses(t *testing.T) {
 	}
 	if names, err := f.fs().List(f.path("snapshots")); err != nil || len(names) > 0 {
 		t.Errorf("snapshots of a broken machine: %v, %v", names, err)
+	}
+	left, err := store.Open(f.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	if err := errors.Join(left.Blocks(1, func(uint64, []byte) error { n++; return nil }), left.Close()); err != nil || n > 6 {
+		t.Errorf("%d blocks are durable: some were written after the failure; %v", n, err)
 	}
 	if len(f.fatal) > 0 {
 		t.Errorf("told again: %v", <-f.fatal)

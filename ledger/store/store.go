@@ -165,15 +165,16 @@ func (s *Store) commit() {
 	}
 }
 
-// take waits for blocks and takes all there are. False means that the log is closed and everything is written.
+// take waits for blocks and takes all there are. False means that the log is closed and everything is written, or that it has
+// failed and nothing more may be.
 func (s *Store) take() ([][]byte, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.queue) == 0 {
-		if s.closing || s.failed != nil {
-			return nil, false
-		}
+	for len(s.queue) == 0 && !s.closing && s.failed == nil {
 		s.arrived.Wait()
+	}
+	if len(s.queue) == 0 || s.failed != nil {
+		return nil, false
 	}
 	blocks := s.queue
 	s.queue, s.spare = s.spare[:0], nil
@@ -231,6 +232,7 @@ func (s *Store) fail(err error) {
 		s.failed = err
 	}
 	s.grown.Broadcast()
+	s.arrived.Signal()
 	s.mu.Unlock()
 	if s.opts.Fatal != nil {
 		s.opts.Fatal(err)
