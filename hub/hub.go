@@ -156,6 +156,9 @@ func (h *Hub) Submit(b *Batch) error {
 		return fmt.Errorf("a batch of %d ops and %d bytes of detail: at most %d and %d",
 			len(b.Ops), len(b.Detail), MaxBatchOps, ledger.MaxDetail)
 	}
+	if len(b.Detail) > 0 && len(b.Ops) > 1 { // each op that takes a detail would write it: more than a block holds
+		return fmt.Errorf("a detail for %d ops: want one", len(b.Ops))
+	}
 	b.prepare()
 	if err := h.queue.put(b); err != nil {
 		h.metrics.notTaken.Add(float64(len(b.Ops)))

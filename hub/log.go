@@ -33,7 +33,7 @@ var (
 // caller keeps a Batch for as many submissions as it likes, one at a time.
 type Batch struct {
 	Ops    []ledger.Op
-	Detail []byte // of the one op that has a detail, if any
+	Detail []byte // of an op that has one; it is then the only op
 	// Out has one outcome for each op when Submit has returned nil.
 	Out []ledger.Applied
 

@@ -337,3 +337,5 @@ func audit(t testing.TB, dir string) (s *ledger.State, replayed uint64) {
 	}
 	return a.state, replayed
 }
+
+func openLog(dir string) (*store.Store, error) { return store.Open(store.Options{Dir: dir}) }
