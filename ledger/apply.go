@@ -174,7 +174,7 @@ func checkAmount(amount Msat) Result {
 
 // checkID is for ops that carry an OpID: a repeat gets the outcome of the first.
 func (s *State) checkID(op *Op, now uint64) Applied {
-	e, r := s.ids.check(op.ID, op.sum(), now, s.seed)
+	e, r := s.ids.check(op.ID, op.Actor, op.sum(), now, s.seed)
 	if r == Repeated {
 		return Applied{result: Repeated, seq: e.seq, object: e.object, amount: op.Amount}
 	}
@@ -190,7 +190,7 @@ func (s *State) entry(amount Msat, object uint32) Applied {
 // remember is entry for ops that carry an OpID.
 func (s *State) remember(op *Op, object uint32) Applied {
 	a := s.entry(op.Amount, object)
-	s.ids.add(idEntry{id: op.ID, sum: op.sum(), seq: a.seq, object: object}, s.seed)
+	s.ids.add(idEntry{id: op.ID, actor: op.Actor, sum: op.sum(), seq: a.seq, object: object}, s.seed)
 	return a
 }
 

@@ -15,8 +15,8 @@ func (s Seed) hash(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-func (s Seed) hash16(id [16]byte) uint64 {
-	return s.hash(binary.LittleEndian.Uint64(id[0:8]), binary.LittleEndian.Uint64(id[8:16]))
+func (s Seed) hashID(id OpID, actor AccountNo) uint64 {
+	return s.hash(binary.LittleEndian.Uint64(id[0:8])+uint64(actor), binary.LittleEndian.Uint64(id[8:16]))
 }
 
 const indexShards = 256
@@ -46,6 +46,15 @@ func (x *index) find(hash uint64, match func(row uint32) bool) (uint32, bool) {
 		}
 	}
 	return 0, false
+}
+
+// warm reads the slot at which find begins.
+func (x *index) warm(hash uint64) uint32 {
+	s := &x.shards[hash>>56]
+	if len(s.slots) == 0 {
+		return 0
+	}
+	return uint32(s.slots[uint32(hash)&uint32(len(s.slots)-1)])
 }
 
 // add enters a row that find does not find.

@@ -102,8 +102,8 @@ func (d *decoder) state(s *State) {
 		b := &bucket{hour: d.u64()}
 		decodeRows(d, &b.ids, func(row uint32, e *idEntry) {
 			d.bytes(e.id[:])
-			e.sum, e.seq, e.object = d.u64(), d.u64(), d.u32()
-			b.by.add(s.seed.hash16(e.id), row)
+			e.actor, e.sum, e.seq, e.object = AccountNo(d.u32()), d.u64(), d.u64(), d.u32()
+			b.by.add(s.seed.hashID(e.id, e.actor), row)
 		})
 		s.ids.buckets = append(s.ids.buckets, b)
 		s.ids.count += uint64(b.ids.rows)

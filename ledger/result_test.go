@@ -224,7 +224,6 @@ func TestOrderOfChecks(t *testing.T) {
 		{ledger.AmountTooLarge, ledger.InsufficientFunds, ledger.Op{Kind: ledger.OpHold, Actor: alice, Amount: huge, ID: good}, nil},
 		{ledger.IDInvalid, ledger.AccountUnknown, ledger.Op{Kind: ledger.OpTransfer, Actor: nobody, Target: uint32(bob), Amount: 1}, nil},
 		{ledger.IDExpired, ledger.PayeeUnknown, ledger.Op{Kind: ledger.OpTransfer, Actor: alice, Target: uint32(nobody), Amount: 1, ID: stale}, nil},
-		{ledger.IDReused, ledger.AccountUnknown, ledger.Op{Kind: ledger.OpHold, Actor: nobody, Amount: 1, ID: reused}, nil},
 		{ledger.IDReused, ledger.ChannelUnknown, ledger.Op{Kind: ledger.OpTopUp, Actor: alice, Target: 99, Amount: 1, ID: reused}, nil},
 		{ledger.AccountUnknown, ledger.PayeeUnknown, ledger.Op{Kind: ledger.OpTransfer, Actor: nobody, Target: 99, Amount: 1, ID: good}, nil},
 		{ledger.AccountUnknown, ledger.SameAccount, ledger.Op{Kind: ledger.OpTransfer, Actor: nobody, Target: uint32(nobody), Amount: 1, ID: good}, nil},

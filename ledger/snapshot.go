@@ -30,7 +30,7 @@ const (
 //	| n x content  | id 16, seller u32, price u64, version u32, status u32, registered u64, seq u64,   |
 //	|              | body 32, detail: u64 length, bytes                                                |
 //	| n x owned    | account u32, content u32, seq u64, paid u64                                       |
-//	| n x bucket   | hour u64, n x (id 16, sum u64, seq u64, object u32)                               |
+//	| n x bucket   | hour u64, n x (id 16, actor u32, sum u64, seq u64, object u32)                    |
 //	+--------------------------------------------------------------------------------------------------+
 //	| sha-256 of all before                                                                             |
 //	+--------------------------------------------------------------------------------------------------+
@@ -122,6 +122,7 @@ func (v *View) encode(e *encoder) {
 		e.u64(b.hour)
 		encodeRows(e, &b.ids, func(d *idEntry) {
 			e.bytes(d.id[:])
+			e.u32(uint32(d.actor))
 			e.u64(d.sum)
 			e.u64(d.seq)
 			e.u32(d.object)

@@ -35,8 +35,11 @@ func (s *State) decodeSome(ops []byte) []decoded {
 // With a million channels it makes Apply about three times as fast: see BenchmarkApplyAdvances. The sum is of no use, but
 // keeps the reads from being optimised away.
 func (s *State) warmTarget(op *Op) uint32 {
-	if op.Kind == OpAdvance && op.Target < s.channels.rows {
+	switch {
+	case op.Kind == OpAdvance && op.Target < s.channels.rows:
 		return uint32(s.channels.at(op.Target).Payer)
+	case op.Kind == OpTransfer:
+		return s.ids.warm(op.ID, op.Actor, s.seed)
 	}
 	return 0
 }

@@ -1,9 +1,10 @@
 package ledger
 
 // idEntry is what is remembered of an op that carries an OpID: enough to tell a repeat from a reuse, and to give a repeat
-// the original outcome.
+// the original outcome. An id counts for its sender alone, so nobody can spoil another's by using it first.
 type idEntry struct {
 	id     OpID
+	actor  AccountNo
 	sum    uint64 // of the op's body
 	seq    uint64
 	object uint32 // the account, channel or hold that the op made
@@ -28,7 +29,7 @@ type window struct {
 }
 
 // check says whether an id may be used now: Repeated with its entry, a refusal, or Undecided for a new one.
-func (w *window) check(id OpID, sum, now uint64, seed Seed) (idEntry, Result) {
+func (w *window) check(id OpID, actor AccountNo, sum, now uint64, seed Seed) (idEntry, Result) {
 	if !id.valid() {
 		return idEntry{}, IDInvalid
 	}
@@ -40,7 +41,10 @@ func (w *window) check(id OpID, sum, now uint64, seed Seed) (idEntry, Result) {
 		return idEntry{}, IDAhead
 	}
 	if b := w.bucket(at / bucketMillis); b != nil {
-		row, ok := b.by.find(seed.hash16(id), func(row uint32) bool { return b.ids.at(row).id == id })
+		row, ok := b.by.find(seed.hashID(id, actor), func(row uint32) bool {
+			e := b.ids.at(row)
+			return e.id == id && e.actor == actor
+		})
 		if ok {
 			if e := *b.ids.at(row); e.sum == sum {
 				return e, Repeated
@@ -70,8 +74,16 @@ func (w *window) add(e idEntry, seed Seed) {
 	}
 	row, p := b.ids.add()
 	*p = e
-	b.by.add(seed.hash16(e.id), row)
+	b.by.add(seed.hashID(e.id, e.actor), row)
 	w.count++
+}
+
+// warm reads where check will look first.
+func (w *window) warm(id OpID, actor AccountNo, seed Seed) uint32 {
+	if b := w.bucket(id.Millis() / bucketMillis); b != nil {
+		return b.by.warm(seed.hashID(id, actor))
+	}
+	return 0
 }
 
 // expire drops the buckets in which no id can be repeated any more.

@@ -20,7 +20,7 @@ type Model struct {
 	holds     []*hold    // by number, from 1
 	contents  []*content // by number, from 1
 	owners    map[ownership]purchase
-	ids       map[ledger.OpID]remembered
+	ids       map[sentID]remembered
 }
 
 type channel struct {
@@ -58,6 +58,12 @@ type purchase struct {
 	paid ledger.Msat
 }
 
+// sentID is an op's id with who sent it: an id counts for its sender alone.
+type sentID struct {
+	id     ledger.OpID
+	sender ledger.AccountNo
+}
+
 type remembered struct {
 	op      ledger.Op
 	outcome Outcome
@@ -73,7 +79,7 @@ func NewModel(p ledger.Params) *Model {
 		opened:   map[ledger.AccountNo]uint64{},
 		channels: []*channel{nil}, holds: []*hold{nil}, contents: []*content{nil},
 		owners: map[ownership]purchase{},
-		ids:    map[ledger.OpID]remembered{},
+		ids:    map[sentID]remembered{},
 	}
 }
 
@@ -131,7 +137,7 @@ func (m *Model) note(op ledger.Op, o Outcome) {
 		m.owners[ownership{op.Actor, o.Object}] = purchase{seq: o.Seq, paid: o.Amount}
 	}
 	if hasID(op.Kind) {
-		m.ids[op.ID] = remembered{op, o}
+		m.ids[sentID{op.ID, op.Actor}] = remembered{op, o}
 	}
 }
 
@@ -144,7 +150,7 @@ func hasID(k ledger.Kind) bool {
 func (m *Model) forget() {
 	const hour = 3_600_000
 	for id := range m.ids {
-		if end := id.Millis() - id.Millis()%hour + hour; end+m.Params.IDWindow <= m.Now {
+		if end := id.id.Millis() - id.id.Millis()%hour + hour; end+m.Params.IDWindow <= m.Now {
 			delete(m.ids, id)
 		}
 	}

@@ -63,7 +63,7 @@ func (m *Model) ruleID(r *ruling, op ledger.Op) {
 	r.when(m.Now > m.Params.IDWindow && at < m.Now-m.Params.IDWindow, ledger.IDExpired)
 	r.when(at > m.Now+m.Params.IDAhead, ledger.IDAhead)
 	r.wins = ledger.IDReused
-	before, known := m.ids[op.ID]
+	before, known := m.ids[sentID{op.ID, op.Actor}]
 	switch {
 	case known && before.op == op:
 		r.repeat = &before.outcome
