@@ -72,7 +72,7 @@ var routes = []route{
 
 // dispatch finds the route, checks the token, and has the request handled.
 func (s *Server) dispatch(c *call) {
-	r, p := c.route(c.ctx.Method(), c.ctx.Path())
+	r, p := c.route(c.ctx.Method(), c.ctx.URI().PathOriginal()) // as sent: one spelling for each path, as in the document
 	if p == nil {
 		p = c.authorize(r.scope)
 	}
