@@ -145,7 +145,8 @@ func (r *rig) dial() raw {
 // write ignores errors: a hub that has refused reads no further.
 func (c raw) write(s string) { _, _ = c.conn.Write([]byte(s)) }
 
-// read reads an answer and holds it against the document.
+// read reads an answer and holds it against the document; without a path, which the document then does not have, it must be a
+// problem.
 func (c raw) read(method, path string) answer {
 	c.r.t.Helper()
 	resp, err := http.ReadResponse(c.buf, &http.Request{Method: method})
@@ -154,10 +155,17 @@ func (c raw) read(method, path string) answer {
 	var body strings.Builder
 	_, err = bufio.NewReader(resp.Body).WriteTo(&body)
 	c.r.must(err)
+	got := answer{c.r.t, method + " " + path, resp.StatusCode, resp.Header, []byte(body.String())}
+	if path == "" {
+		if resp.Header.Get("Content-Type") != "application/problem+json" {
+			c.r.t.Errorf("%d as %s", resp.StatusCode, resp.Header.Get("Content-Type"))
+		}
+		return got
+	}
 	if err := checker.Check(method, path, http.Header{"Authorization": {"Bearer x"}}, nil, resp.StatusCode, resp.Header, []byte(body.String())); err != nil && resp.StatusCode >= 400 {
 		c.r.t.Errorf("contract: %v", err)
 	}
-	return answer{c.r.t, method + " " + path, resp.StatusCode, resp.Header, []byte(body.String())}
+	return got
 }
 
 // closed says whether the hub closes the connection now.
