@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/token"
+	"github.com/millrace/millrace/ledger"
 )
 
 func TestAccounts(t *testing.T) {
@@ -128,6 +130,11 @@ func TestCaps(t *testing.T) {
 	over(capped.post("/v1/batches", []object{ // the sum does not wrap around
 		{"op": "transfer", "id": r.id(), "to": other.account, "amount_msat": int64(2_100_000_000_000_000_000)},
 		{"op": "transfer", "id": r.id(), "to": other.account, "amount_msat": int64(2_100_000_000_000_000_000)}}))
+	nobody := "/v1/channels/" + ledger.ChannelNo(999).String() + "/advance" // it could be opened before the ledger decides
+	over(capped.post(nobody, object{"total_msat": 1001}))
+	capped.post(nobody, object{"total_msat": 1000}).refused(404, "channel_unknown", "channel")
+	capped.post("/v1/batches", []object{{"op": "unlock", "content": strings.Repeat("0", 32), "price_version": 1}}).want(200).has(object{"refused": 1})
+	r.do(ask{method: "POST", path: "/v1/batches", token: capped.token, kind: binaryOps, body: record(3, 0, 0, w.id)}).want(200) // op_malformed
 	capped.post(unlock, object{"max_msat": 999}).refused(402, "price_too_high", "price")
 	if r.frozen() != before {
 		t.Fatal("a refused call changed the ledger")
@@ -136,6 +143,8 @@ func TestCaps(t *testing.T) {
 	capped.post("/v1/channels/"+ch+"/advance", object{"total_msat": 1000}).want(200)
 	capped.post("/v1/channels/"+ch+"/advance", object{"total_msat": 2000}).want(200)
 	capped.post("/v1/batches", []object{{"op": "advance", "channel": ch, "total_msat": 3000}}).want(200).has(object{"applied": 1})
+	cheap := r.sell(other, 900)
+	capped.post("/v1/batches", []object{{"op": "unlock", "content": cheap.id.String(), "price_version": 1}}).want(200).has(object{"applied": 1})
 	u.post(unlock, object{"price_version": 1}).want(200)
 	capped.post(unlock, object{"price_version": 1}).want(200).has(object{"result": "repeated"}) // owned, takes nothing
 }

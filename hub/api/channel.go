@@ -149,23 +149,21 @@ func (c *call) closeChannel() *problem {
 }
 
 // worth is the most that an op can move, as things stand: what a token's cap is held against. Totals only grow, so an
-// advance moves no more than it would now.
+// advance moves no more than it would now. What does not exist yet may do so when the ledger decides: such an advance is worth
+// its whole total, and an unlock that names a version alone is bound to the price that it is counted with.
 func (c *call) worth(op *ledger.Op) ledger.Msat {
 	if c.grant.MaxMsat == 0 {
 		return 0
 	}
 	switch op.Kind {
 	case ledger.OpAdvance:
-		if ch, ok := c.hub.Channel(ledger.ChannelNo(op.Target)); ok && ch.Total < op.Amount {
-			return op.Amount - ch.Total
-		}
-		return 0
+		ch, _ := c.hub.Channel(ledger.ChannelNo(op.Target))
+		return op.Amount - min(ch.Total, op.Amount)
 	case ledger.OpUnlock:
-		if op.Amount != 0 {
-			return op.Amount
+		if op.Amount == 0 && op.Version != 0 {
+			content, _ := c.hub.Content(op.ID)
+			op.Amount = max(content.Price, 1)
 		}
-		content, _ := c.hub.Content(op.ID)
-		return content.Price
 	}
 	return op.Amount
 }
