@@ -31,7 +31,12 @@ func (h *Hub) sequence() {
 	defer close(h.sequenced)
 	var taken []*Batch
 	for number := uint64(1); ; number++ {
-		f := <-h.free // while the log is busy, the next block gathers
+		var f *flight
+		select {
+		case f = <-h.free: // while the log is busy, the next block gathers
+		case <-h.dead:
+			return
+		}
 		var ok bool
 		if taken, ok = h.queue.take(taken[:0], blockWeight); !ok {
 			h.free <- f
