@@ -193,12 +193,13 @@ func (h *Hub) newID() ledger.OpID {
 // Close stops taking ops, decides what was taken, and closes the log.
 func (h *Hub) Close(ctx context.Context) error {
 	h.stopping.Do(func() { close(h.stop) })
-	<-h.swept
 	h.queue.close()
-	select {
-	case <-h.sequenced:
-	case <-ctx.Done():
-		return fmt.Errorf("stopping: %w", ctx.Err())
+	for _, ended := range [...]<-chan struct{}{h.swept, h.sequenced} {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return fmt.Errorf("stopping: %w", ctx.Err())
+		}
 	}
 	return h.log.Close()
 }
