@@ -187,7 +187,10 @@ func (h *Hub) newID() ledger.OpID {
 	if _, err := rand.Read(random[:]); err != nil {
 		panic("no randomness: " + err.Error()) // crypto/rand documents that it never happens
 	}
-	return ledger.NewOpID(h.clock(), random)
+	h.mu.RLock()
+	now := max(h.clock(), h.state.Now()) // a clock that was set back must not make ids that have expired
+	h.mu.RUnlock()
+	return ledger.NewOpID(now, random)
 }
 
 // Close stops taking ops, decides what was taken, and closes the log.

@@ -60,24 +60,38 @@ func (h *Hub) sequence() {
 
 // gather checks what was taken against the present state, wakes whoever has all his answers, and puts the rest in the block.
 func (h *Hub) gather(f *flight, taken []*Batch) ledger.Header {
+	header := h.checkAll(f, taken)
+	for _, b := range taken {
+		if b.left == 0 {
+			b.done <- struct{}{}
+			continue
+		}
+		for i := range b.Out {
+			if b.Out[i].Result() == ledger.Undecided {
+				f.builder.Add(&b.Ops[i], b.Detail)
+			}
+		}
+		f.batches = append(f.batches, b)
+	}
+	h.metrics.results(&h.early)
+	return header
+}
+
+// checkAll is the part of gather that reads the ledger. It is kept short: Apply waits meanwhile.
+func (h *Hub) checkAll(f *flight, taken []*Batch) ledger.Header {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	now := max(h.clock(), h.state.Now())
 	for _, b := range taken {
 		b.left = h.state.CheckAll(b.Ops, b.Detail, now, b.Out)
+		if b.left == len(b.Ops) {
+			continue
+		}
 		for i := range b.Out {
-			if r := b.Out[i].Result(); r == ledger.Undecided {
-				f.builder.Add(&b.Ops[i], b.Detail)
-			} else {
+			if r := b.Out[i].Result(); r != ledger.Undecided {
 				h.early[r]++
 			}
 		}
-		if b.left > 0 {
-			f.batches = append(f.batches, b)
-		} else {
-			b.done <- struct{}{}
-		}
 	}
-	h.metrics.results(&h.early)
 	return ledger.Header{Time: now, Proposer: h.proposer, Number: f.number, Parent: h.state.Index(), Head: h.state.Head()}
 }

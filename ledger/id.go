@@ -44,15 +44,19 @@ const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
 // checkModulus is the largest prime below 32*32: prime to 32, so swapped symbols change the remainder.
 const checkModulus = 1021
 
-func (a AccountNo) String() string { return formatNo('a', uint32(a)) }
-func (c ChannelNo) String() string { return formatNo('c', uint32(c)) }
-func (h HoldNo) String() string    { return formatNo('h', uint32(h)) }
-func (id ContentID) String() string {
-	return hex.EncodeToString(id[:])
-}
+func (a AccountNo) String() string  { return string(a.Append(nil)) }
+func (c ChannelNo) String() string  { return string(c.Append(nil)) }
+func (h HoldNo) String() string     { return string(appendNo(nil, 'h', uint32(h))) }
+func (id ContentID) String() string { return string(id.Append(nil)) }
 
 // String is the form of RFC 9562: 8-4-4-4-12 hexadecimal digits.
-func (id OpID) String() string {
+func (id OpID) String() string { return string(id.Append(nil)) }
+
+// Append appends the text form, as String has it.
+func (a AccountNo) Append(b []byte) []byte  { return appendNo(b, 'a', uint32(a)) }
+func (c ChannelNo) Append(b []byte) []byte  { return appendNo(b, 'c', uint32(c)) }
+func (id ContentID) Append(b []byte) []byte { return hex.AppendEncode(b, id[:]) }
+func (id OpID) Append(to []byte) []byte {
 	var b [36]byte
 	hex.Encode(b[0:8], id[0:4])
 	hex.Encode(b[9:13], id[4:6])
@@ -60,7 +64,7 @@ func (id OpID) String() string {
 	hex.Encode(b[19:23], id[8:10])
 	hex.Encode(b[24:36], id[10:16])
 	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
-	return string(b[:])
+	return append(to, b[:]...)
 }
 
 // Millis is the time that the id carries, in milliseconds since 1970.
@@ -111,7 +115,7 @@ func ParseOpID[T ~string | ~[]byte](s T) (OpID, error) {
 	return id, nil
 }
 
-func formatNo(kind byte, n uint32) string {
+func appendNo(to []byte, kind byte, n uint32) []byte {
 	var b [10]byte // a letter, up to 7 digits, 2 check symbols
 	i := len(b)
 	put := func(v uint32) { i--; b[i] = crockford[v&31] }
@@ -123,7 +127,7 @@ func formatNo(kind byte, n uint32) string {
 	}
 	i--
 	b[i] = kind
-	return string(b[i:])
+	return append(to, b[i:]...)
 }
 
 func parseNo[T ~string | ~[]byte](kind byte, what string, s T) (uint32, error) {

@@ -126,7 +126,7 @@ func New(params Params, seed Seed) *State {
 	s.channels.add()
 	s.holds.add()
 	s.contents.add()
-	s.recent[MaxInFlight-1] = parent{0, s.Head()}
+	s.recent[MaxInFlight-1] = parent{0, s.chain.sum()}
 	return s
 }
 
@@ -142,8 +142,8 @@ func (s *State) Seq() uint64 { return s.seq }
 // Now is the time of the last block in milliseconds since 1970.
 func (s *State) Now() uint64 { return s.now }
 
-// Head is the hash over all entries.
-func (s *State) Head() [32]byte { return s.chain.sum() }
+// Head is the hash over all entries up to the last block.
+func (s *State) Head() [32]byte { return s.recent[MaxInFlight-1].head }
 
 // Account returns a copy of the row, and whether the account exists. The hub's own do.
 func (s *State) Account(no AccountNo) (Account, bool) {

@@ -32,7 +32,7 @@ func (c *call) createAccount() *problem {
 		return p
 	}
 	c.begin("account")
-	c.quote(ledger.AccountNo(a.Object()).String())
+	c.accountNo(ledger.AccountNo(a.Object()))
 	c.next("number")
 	c.uint(uint64(a.Object()))
 	c.next("token")
@@ -74,7 +74,7 @@ func (c *call) getAccount() *problem {
 		return &p
 	}
 	c.begin("account")
-	c.quote(no.String())
+	c.accountNo(no)
 	c.next("number")
 	c.uint(uint64(no))
 	c.next("balance_msat")
@@ -179,9 +179,9 @@ func (c *call) devCredit() *problem {
 	}
 	c.result(a)
 	c.next("id")
-	c.quote(ledger.OpID(op.ID).String())
+	c.opID(op.ID)
 	c.next("account")
-	c.quote(ledger.AccountNo(op.Target).String())
+	c.accountNo(ledger.AccountNo(op.Target))
 	c.next("amount_msat")
 	c.uint(uint64(op.Amount))
 	c.end()

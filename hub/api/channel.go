@@ -37,7 +37,7 @@ func (c *call) channelNo() (uint32, *problem) {
 
 func (c *call) channel(no uint32) {
 	c.next("channel")
-	c.quote(ledger.ChannelNo(no).String())
+	c.channelNumber(no)
 }
 
 // getChannel shows a channel to its parties, and to the operator.
@@ -56,13 +56,13 @@ func (c *call) getChannel() *problem {
 		return &p
 	}
 	c.begin("channel")
-	c.quote(ledger.ChannelNo(no).String())
+	c.channelNumber(no)
 	c.next("number")
 	c.uint(uint64(no))
 	c.next("from")
-	c.quote(ch.Payer.String())
+	c.accountNo(ch.Payer)
 	c.next("to")
-	c.quote(ch.Payee.String())
+	c.accountNo(ch.Payee)
 	c.next("funded_msat")
 	c.uint(uint64(ch.Funded))
 	c.next("total_msat")

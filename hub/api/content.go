@@ -42,7 +42,7 @@ func (c *call) register() *problem {
 	}
 	c.result(a)
 	c.next("content")
-	c.quote(id.String())
+	c.contentName(id)
 	c.next("price_version")
 	c.uint(version)
 	c.end()
@@ -102,13 +102,13 @@ func (c *call) getContent() *problem {
 		return &p
 	}
 	c.begin("content")
-	c.quote(id.String())
+	c.contentName(id)
 	c.next("hub")
 	c.quote(c.hub.Origin())
 	c.next("title")
 	c.out = appendString(c.out, content.Title)
 	c.next("seller")
-	c.quote(content.Seller.String())
+	c.accountNo(content.Seller)
 	c.next("price_msat")
 	c.uint(uint64(content.Price))
 	c.next("price_version")
@@ -155,7 +155,7 @@ func (c *call) reprice() *problem {
 	}
 	c.result(a)
 	c.next("content")
-	c.quote(id.String())
+	c.contentName(id)
 	c.next("price_msat")
 	c.uint(uint64(op.Amount))
 	c.next("price_version")
@@ -179,7 +179,7 @@ func (c *call) retire() *problem {
 	}
 	c.result(a)
 	c.next("content")
-	c.quote(id.String())
+	c.contentName(id)
 	c.end()
 	return c.answer(200)
 }

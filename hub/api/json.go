@@ -26,6 +26,18 @@ func (c *call) uint(n uint64) { c.out = strconv.AppendUint(c.out, n, 10) }
 // quote is for text that needs no escape: ids, names, base64.
 func (c *call) quote(s string) { c.out = append(append(append(c.out, '"'), s...), '"') }
 
+// The text forms of what the ledger numbers and names.
+
+func (c *call) accountNo(no ledger.AccountNo) { c.out = append(no.Append(append(c.out, '"')), '"') }
+
+func (c *call) channelNumber(no uint32) {
+	c.out = append(ledger.ChannelNo(no).Append(append(c.out, '"')), '"')
+}
+
+func (c *call) contentName(id ledger.ContentID) { c.out = append(id.Append(append(c.out, '"')), '"') }
+
+func (c *call) opID(id ledger.OpID) { c.out = append(id.Append(append(c.out, '"')), '"') }
+
 func (c *call) base64(b []byte) {
 	c.out = append(base64.StdEncoding.AppendEncode(append(c.out, '"'), b), '"')
 }

@@ -122,11 +122,12 @@ func (c *call) authorize(scope token.Scope) *problem {
 	if scope == public {
 		return nil
 	}
-	text, ok := bytes.CutPrefix(c.ctx.Request.Header.Peek(fasthttp.HeaderAuthorization), []byte("Bearer "))
-	if !ok {
+	const scheme = "Bearer " // in any case: RFC 9110, section 11.1
+	text := c.ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)
+	if len(text) < len(scheme) || !strings.EqualFold(string(text[:len(scheme)]), scheme) {
 		return &problem{status: 401, code: "token_missing", detail: "want a token: Authorization: Bearer ..."}
 	}
-	grant, err := c.hub.Verify(text)
+	grant, err := c.hub.Verify(text[len(scheme):])
 	if err != nil {
 		return tokenProblem(err)
 	}
@@ -185,6 +186,9 @@ func (c *call) submitBatch() *problem {
 // failed keeps a batch out of the pool whose ops may still be on their way.
 func (c *call) failed(err error) *problem {
 	c.lost = errors.Is(err, hub.ErrUnknown)
+	if !errors.Is(err, hub.ErrOverload) && !errors.Is(err, hub.ErrClosed) { // those two are counted, and can be many
+		c.server.cfg.Logger.Error("request failed", "path", string(c.ctx.Path()), "err", err)
+	}
 	p := cannotNow(err)
 	return &p
 }

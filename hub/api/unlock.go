@@ -46,7 +46,7 @@ func (c *call) unlock() *problem {
 	}
 	c.result(a)
 	c.next("content")
-	c.quote(id.String())
+	c.contentName(id)
 	c.next("paid_msat")
 	c.uint(uint64(a.Amount()))
 	if p := c.fileKey(id, key, recipient); p != nil {
