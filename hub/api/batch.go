@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
+	"strings"
 
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/ledger"
@@ -18,7 +19,7 @@ func (c *call) postBatch() *problem {
 		return p
 	}
 	body := c.ctx.Request.Body()
-	switch kind := string(mediaType(c.ctx.Request.Header.ContentType())); kind {
+	switch kind := strings.ToLower(string(mediaType(c.ctx.Request.Header.ContentType()))); kind {
 	case binaryOps:
 		return c.runBatch(c.decodeBinary(body), c.encodeBinary)
 	case "application/json":

@@ -44,7 +44,7 @@ func (c *call) object(v *fastjson.Value) object {
 
 // wantType refuses bodies of another media type, and encoded ones.
 func (c *call) wantType(want string) *problem {
-	if got := mediaType(c.ctx.Request.Header.ContentType()); string(got) != want {
+	if got := mediaType(c.ctx.Request.Header.ContentType()); !strings.EqualFold(string(got), want) {
 		return &problem{status: 415, code: "media_type_unknown", detail: "want a body of " + want}
 	}
 	return c.uncoded()
