@@ -89,19 +89,18 @@ func TestGroupCommit(t *testing.T) {
 	r := newRig(t, setup{})
 	a, b := r.account(1000), r.account(0)
 	before := r.log.count()
-	r.log.close()
 	var wg sync.WaitGroup
+	r.stall(&wg, a, b)
 	for range 200 {
 		wg.Go(func() { r.must(transfer(a, b, 1)) })
 	}
-	eventually(t, "some are on their way", func() bool { return r.log.count() > before })
-	time.Sleep(20 * time.Millisecond)
+	eventually(t, "all wait", func() bool { return r.metric("millrace_queue_ops", "") == 200 })
 	r.log.open()
 	wg.Wait()
-	if blocks := r.log.count() - before; blocks > 100 {
-		t.Errorf("200 transfers in %d blocks", blocks)
+	if blocks := r.log.count() - before; blocks != hub.BlocksInFlight+1 {
+		t.Errorf("200 transfers in %d blocks", blocks-hub.BlocksInFlight)
 	}
-	if r.balance(b) != 200 {
+	if r.balance(b) != 200+hub.BlocksInFlight {
 		t.Errorf("%d of 200 msat", r.balance(b))
 	}
 	r.stop()

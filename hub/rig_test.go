@@ -299,6 +299,17 @@ func eventually(t testing.TB, what string, so func() bool) {
 	}
 }
 
+// stall shuts the valve, and has as many blocks proposed as there may be, of one msat each: what is submitted from now on waits.
+func (r *rig) stall(wg *sync.WaitGroup, from, to ledger.AccountNo) {
+	r.t.Helper()
+	before := r.log.count()
+	r.log.close()
+	for n := range hub.BlocksInFlight {
+		wg.Go(func() { r.must(transfer(from, to, 1)) })
+		eventually(r.t, "the block is proposed", func() bool { return r.log.count() == before+n+1 })
+	}
+}
+
 // auditor reads the ledger from the disk alone, without a hub.
 type auditor struct{ state *ledger.State }
 
