@@ -178,7 +178,7 @@ func (s *Store) Start(ctx context.Context, m Machine) error {
 	s.opts.Logger.Info("ledger open", "block", last, "snapshot", from, "replayed", last-from, "took", time.Since(began))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.applied, s.proposed, s.machine = last, last, m
+	s.applied, s.proposed, s.covered, s.machine = last, last, from, m
 	go s.commit()
 	go s.apply()
 	return nil

@@ -310,6 +310,33 @@ func TestSnapshotBeyondLog(t *testing.T) {
 	}
 }
 
+// TestLagWhileStarting: a scrape during a long replay finds numbers that make sense.
+func TestLagWhileStarting(t *testing.T) {
+	f, _, h, _ := grown(t)
+	s, err := store.Open(f.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMachine(f.params)
+	m.before = func(uint64, []byte) {
+		done := make(chan struct{})
+		go func() { // as a scrape does
+			defer close(done)
+			if watermark, snapshot := s.Lag(); watermark != 0 || snapshot != 0 {
+				t.Errorf("lags %d and %d before the log has started", watermark, snapshot)
+			}
+		}()
+		<-done
+	}
+	if err := s.Start(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if watermark, snapshot := s.Lag(); watermark != 0 || snapshot != 10 {
+		t.Errorf("lags %d and %d after %d blocks", watermark, snapshot, len(h.batches))
+	}
+	closeStore(t, s)
+}
+
 // TestDamagedFiles flips bits in pebble's own files. Nothing wrong is ever applied, nobody's goroutine ends without a word,
 // and nothing is missed in silence but, without a snapshot behind it, what lies in the last 32 KiB of pebble's WAL: there
 // pebble cannot tell a record that has rotted from one that a crash cut short.

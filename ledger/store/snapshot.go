@@ -83,7 +83,6 @@ func (s *Store) restore(m Machine) (uint64, error) {
 	for _, index := range have {
 		err := s.restoreOne(m, index)
 		if err == nil {
-			s.covered = index
 			return index, nil
 		}
 		s.opts.Logger.Error("snapshot not usable, going on with an older one", "block", index, "err", err)
