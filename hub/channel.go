@@ -26,6 +26,7 @@ func (h *Hub) sweep() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	due, from := make([]ledger.ChannelNo, 0, sweepBatch), ledger.ChannelNo(1)
+	b := &Batch{}
 	for {
 		select {
 		case <-tick.C:
@@ -34,18 +35,22 @@ func (h *Hub) sweep() {
 		case <-h.dead:
 			return
 		}
-		h.mu.RLock()
-		due, from = h.state.DueChannels(due[:0], from, sweepScan, h.clock())
-		h.mu.RUnlock()
-		if len(due) == 0 {
-			continue
-		}
-		b := &Batch{Ops: make([]ledger.Op, 0, len(due))}
-		for _, c := range due {
-			b.Ops = append(b.Ops, ledger.Op{Kind: ledger.OpExpireChannel, Target: uint32(c)})
-		}
-		if err := h.Submit(b); err != nil {
-			h.cfg.Logger.Warn("expired channels not closed; trying again", "channels", len(due), "err", err)
+		for full := true; full; full = len(due) == sweepBatch { // many may have come due at once
+			h.mu.RLock()
+			due, from = h.state.DueChannels(due[:0], from, sweepScan, h.clock())
+			h.mu.RUnlock()
+			if err := h.expire(b, due); err != nil {
+				h.cfg.Logger.Warn("expired channels not closed; trying again", "channels", len(due), "err", err)
+				break
+			}
 		}
 	}
+}
+
+func (h *Hub) expire(b *Batch, due []ledger.ChannelNo) error {
+	b.Reset()
+	for _, c := range due {
+		b.Ops = append(b.Ops, ledger.Op{Kind: ledger.OpExpireChannel, Target: uint32(c)})
+	}
+	return h.Submit(b)
 }

@@ -180,7 +180,7 @@ func (s *State) Content(id ContentID) (Content, bool) {
 // WrappedKey is the encrypted file key that an unlock paid for, and the content's id. It is false for the outcome of
 // anything but an unlock that is applied and durable.
 func (s *State) WrappedKey(unlock Applied) (ContentID, [48]byte, bool) {
-	if unlock.kind != OpUnlock || !unlock.result.OK() {
+	if unlock.kind != OpUnlock || !unlock.result.OK() || unlock.object >= s.contents.rows {
 		return ContentID{}, [48]byte{}, false
 	}
 	c := s.contents.at(unlock.object)

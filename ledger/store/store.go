@@ -254,11 +254,14 @@ func (s *Store) Close() error {
 	if started {
 		<-s.ended
 		s.snapshot.Wait()
-		if s.failed == nil && s.applied > s.covered {
-			errs = append(errs, s.writeSnapshot(s.machine.Snapshot()))
-		}
 	}
-	errs = append(errs, s.failed, s.db.Close(), s.lock.Close())
+	s.mu.Lock()
+	failed, behind := s.failed, s.applied > s.covered
+	s.mu.Unlock()
+	if started && failed == nil && behind {
+		errs = append(errs, s.writeSnapshot(s.machine.Snapshot()))
+	}
+	errs = append(errs, failed, s.db.Close(), s.lock.Close())
 	return errors.Join(errs...)
 }
 
