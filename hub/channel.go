@@ -41,6 +41,7 @@ func (h *Hub) sweep() {
 			h.mu.RUnlock()
 			if err := h.expire(b, due); err != nil {
 				h.cfg.Logger.Warn("expired channels not closed; trying again", "channels", len(due), "err", err)
+				b = &Batch{} // the old one may be on its way still
 				break
 			}
 		}
