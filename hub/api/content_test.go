@@ -117,9 +117,13 @@ func TestMainJob(t *testing.T) {
 	seller.post(w.path("/retire"), nil).want(200).has(object{"result": "applied"})
 	seller.post(w.path("/retire"), "{}").want(200).has(object{"result": "repeated"})
 	r.do(ask{method: "GET", path: w.path("")}).want(200).has(object{"status": "retired"})
+	nobody := r.user(0)
 	before = r.frozen()
-	r.user(0).post(w.path("/unlock"), object{"max_msat": 1_000_000}).refused(410, "content_retired", "off sale")
+	nobody.post(w.path("/unlock"), object{"max_msat": 1_000_000}).refused(410, "content_retired", "off sale")
 	seller.post(w.path("/reprice"), object{"price_msat": 1, "price_version": 2}).refused(410, "content_retired", "off sale")
+	if r.frozen() != before {
+		t.Fatal("a refusal changed the ledger")
+	}
 	w.opens(buyer.post(w.path("/unlock"), object{"max_msat": 1}).want(200).has(object{"result": "repeated"}))
 	late.balance(700_000, 0)
 }

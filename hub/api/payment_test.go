@@ -15,7 +15,7 @@ func TestTransfers(t *testing.T) {
 	}
 	a.balance(8500, 0)
 	b.balance(1500, 0)
-	before := r.frozen()
+	var before string
 	for _, change := range []object{{"amount_msat": 1501}, {"to": r.user(0).account}} {
 		before = r.frozen()
 		other := object{"id": body["id"], "to": body["to"], "amount_msat": body["amount_msat"]}
