@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -151,9 +152,11 @@ func inClear(hub string) bool {
 }
 
 // clientFor is a client with the token for the hub that a file names as its own. A file can name anybody: the token only
-// goes to a hub that the user chose, or that runs on this machine, and only if that hub says that it is the file's.
-func (c *credentials) clientFor(ctx context.Context, a *app, origin string) (*client.Client, error) {
+// goes to a hub that the user chose, or that runs on this machine, and only if that hub says that it is the file's, or, having
+// been chosen, sells this very file: a hub that has moved still sells what was sealed under its old name.
+func (c *credentials) clientFor(ctx context.Context, a *app, h seal.Header) (*client.Client, error) {
 	hub, chosen := c.url(a)
+	origin := h.Origin
 	probe, err := dial(hub, "")
 	if err != nil {
 		return nil, err
@@ -166,9 +169,17 @@ func (c *credentials) clientFor(ctx context.Context, a *app, origin string) (*cl
 		}
 		return nil, err
 	}
-	if sold, err := seal.ParseOrigin(info.Origin); err != nil || sold != origin {
+	sold, err := seal.ParseOrigin(info.Origin)
+	if (err != nil || sold != origin) && !(chosen && sells(ctx, probe, h)) {
 		return nil, usage("the hub at %s is %s: %s", probe.URL(), plain(info.Origin), advice)
 	}
 	cl, _, err := c.client(a)
 	return cl, err
+}
+
+// sells says whether a hub has a file's own header registered as its content.
+func sells(ctx context.Context, probe *client.Client, h seal.Header) bool {
+	q, err := probe.Content(ctx, h.Content)
+	digest := h.SHA256()
+	return err == nil && q.HeaderSHA256 == hex.EncodeToString(digest[:])
 }

@@ -29,8 +29,8 @@ func (a *app) openCommand() *cobra.Command {
 	})
 	c.Long = "Open checks that IN (- for standard input) is the work that was registered, pays for it unless it is paid for already,\n" +
 		"and decrypts it. Opening it again with the same account is free.\n\n" +
-		"The token only goes to the hub of --hub or MILLRACE_HUB, or to " + defaultHub + ", and only if that is the hub which the\n" +
-		"file names: a file can name anybody."
+		"The token only goes to the hub of --hub or MILLRACE_HUB, if that sells the file, or to " + defaultHub + " if that is the\n" +
+		"hub which the file names: a file can name anybody."
 	o.cred.bind(c.Flags())
 	c.Flags().Var(&o.max, "max-msat", "the most to pay")
 	c.Flags().StringVarP(&o.out, "out", "o", "", "the opened file, - for standard output")
@@ -58,7 +58,7 @@ func (o *opener) run(ctx context.Context, a *app, name string) error {
 		return err
 	}
 	defer out.discard()
-	cl, err := o.cred.clientFor(ctx, a, header.Origin)
+	cl, err := o.cred.clientFor(ctx, a, header)
 	if err != nil {
 		return err
 	}

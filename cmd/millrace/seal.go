@@ -213,7 +213,7 @@ func (a *app) registerCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("%s: %w", in.name, err)
 		}
-		cl, err := o.cred.clientFor(ctx, a, header.Origin)
+		cl, err := o.cred.clientFor(ctx, a, header)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -161,6 +162,13 @@ func TestBentFiles(t *testing.T) {
 	}
 	foreign, _ := os.ReadFile(other)
 	flip := func(at int) []byte { b := bytes.Clone(whole); b[at] ^= 1; return b }
+	letter := func(at int) []byte { // another letter of base64
+		b := bytes.Clone(whole)
+		if b[at] = 'A'; whole[at] == 'A' {
+			b[at] = 'B'
+		}
+		return b
+	}
 	end := bytes.Index(whole, []byte("\n---")) + 1
 	header := end + bytes.IndexByte(whole[end:], '\n') + 1
 	for _, test := range []struct {
@@ -168,8 +176,8 @@ func TestBentFiles(t *testing.T) {
 		data       []byte
 	}{
 		{"intro", "not a sealed work", flip(3)},
-		{"stanza's body", "differs", flip(end - 10)},
-		{"header's MAC", "differs", flip(header - 10)},
+		{"stanza's body", "differs", letter(end - 10)},
+		{"header's MAC", "differs", letter(header - 10)},
 		{"payload", "SHA-256 is not the registered one", flip(header + 5000)},
 		{"last byte", "SHA-256 is not the registered one", flip(len(whole) - 1)},
 		{"cut off", "has 50000 bytes", whole[:50000]},
@@ -329,6 +337,25 @@ func TestHostileOrigin(t *testing.T) {
 	// With no hub given there is only the default one, which is not the file's, whether it runs here or not.
 	fails(t, exitUsage, says, "open", "--token-file", m.buyer, "--max-msat", "100", "-o", m.path("out"), sealed)
 	onlyIn(t, m.dir, "work", "work.sealed")
+}
+
+// TestMovedHub: a hub that runs under another name still sells what was sealed under the old one, to who names it.
+func TestMovedHub(t *testing.T) {
+	m := newMarket(t)
+	plain, sealed, _ := m.seal(t, "work", 1000)
+	if r := m.stop(); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	old, err := net.Listen("tcp", strings.TrimPrefix(m.url, "http://")) // so that it gets another port
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	moved := serveIn(t, m.served.dir)
+	args := m.open(m.buyer, m.path("out"), sealed)
+	args[2] = moved.url
+	ok(t, args...)
+	same(t, m.path("out"), plain)
 }
 
 // TestInterrupted: a signal ends even a read that nobody answers, and leaves nothing behind.
