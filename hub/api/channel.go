@@ -11,10 +11,7 @@ func (c *call) openChannel() *problem {
 	if p := o.end(); p != nil {
 		return p
 	}
-	if p := c.within(op.Amount); p != nil {
-		return p
-	}
-	a, p := c.submit(op)
+	a, p := c.pay(op)
 	if p != nil {
 		return p
 	}
@@ -85,10 +82,7 @@ func (c *call) advance() *problem {
 	if p := o.end(); p != nil {
 		return p
 	}
-	if p := c.within(c.worth(&op)); p != nil {
-		return p
-	}
-	a, p := c.submit(op)
+	a, p := c.pay(op)
 	if p != nil {
 		return p
 	}
@@ -112,10 +106,7 @@ func (c *call) topUp() *problem {
 	if p := o.end(); p != nil {
 		return p
 	}
-	if p := c.within(op.Amount); p != nil {
-		return p
-	}
-	a, p := c.submit(op)
+	a, p := c.pay(op)
 	if p != nil {
 		return p
 	}

@@ -176,6 +176,14 @@ func (c *call) submit(op ledger.Op) (ledger.Applied, *problem) {
 	return c.outcome(c.batch.Out[0])
 }
 
+// pay is submit for what the token's cap is held against.
+func (c *call) pay(op ledger.Op) (ledger.Applied, *problem) {
+	if p := c.within(c.worth(&op)); p != nil {
+		return ledger.Applied{}, p
+	}
+	return c.submit(op)
+}
+
 func (c *call) submitBatch() *problem {
 	if err := c.hub.Submit(&c.batch); err != nil {
 		return c.failed(err)

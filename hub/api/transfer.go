@@ -9,10 +9,7 @@ func (c *call) transfer() *problem {
 	if p := o.end(); p != nil {
 		return p
 	}
-	if p := c.within(op.Amount); p != nil {
-		return p
-	}
-	a, p := c.submit(op)
+	a, p := c.pay(op)
 	if p != nil {
 		return p
 	}
