@@ -51,7 +51,10 @@ func (c *Config) Validate() error {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Clock == nil {
-		c.Clock = func() uint64 { return uint64(time.Now().UnixMilli()) }
+		// The time of day, as it was at the start plus what has passed since: a clock that is set while the hub runs must
+		// not expire ids and channels before their time.
+		start := time.Now()
+		c.Clock = func() uint64 { return uint64(start.UnixMilli() + time.Since(start).Milliseconds()) }
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(error) {}
@@ -204,7 +207,14 @@ func (h *Hub) Close(ctx context.Context) error {
 			return fmt.Errorf("stopping: %w", ctx.Err())
 		}
 	}
-	return h.log.Close()
+	closed := make(chan error, 1)
+	go func() { closed <- h.log.Close() }() // its last snapshot may take longer than there is time
+	select {
+	case err := <-closed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("closing the log: %w", ctx.Err())
+	}
 }
 
 // fail is the end: what is durable is not known. Callers who wait get ErrUnknown if the process lives long enough.

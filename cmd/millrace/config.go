@@ -35,7 +35,7 @@ type config struct {
 	Origin string `toml:"origin"`
 	// Dev lets the operator make money out of nothing. False: only deposits bring money in.
 	Dev bool `toml:"dev"`
-	// Registration is who may create an account: open (anyone), invite (with a code) or closed (the operator).
+	// Registration is who may create an account: open (anyone), invite (with a code) or closed (the operator alone).
 	// Empty is refused.
 	Registration string `toml:"registration"`
 	// InviteCodes are the codes of registration "invite". No flag sets them: `ps` shows flags. Empty: none.
@@ -116,7 +116,7 @@ func bindServeFlags(fs *pflag.FlagSet, c *config) {
 	fs.DurationVar(&c.RequestTimeout.Duration, "request-timeout", c.RequestTimeout.Duration, "time for one request")
 	fs.DurationVar(&c.ShutdownTimeout.Duration, "shutdown-timeout", c.ShutdownTimeout.Duration, "time for a graceful stop")
 	fs.Int64Var(&c.SnapshotEveryBytes, "snapshot-every-bytes", c.SnapshotEveryBytes, "bytes of log between snapshots (0: only at stop)")
-	fs.StringVar(&c.WALDir, "wal-dir", c.WALDir, "folder of the write-ahead log (empty: within --data)")
+	fs.StringVar(&c.WALDir, "wal-dir", c.WALDir, "folder of the write-ahead log, the same as was given to init (empty: within --data)")
 	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 	fs.StringVar(&c.TLSCertFile, "tls-cert-file", c.TLSCertFile, "PEM certificate chain (with --tls-key-file)")

@@ -158,6 +158,17 @@ func TestChannels(t *testing.T) {
 	}
 }
 
+// TestOperatorToken: the data folder's keys make one, whether a hub runs on it or not.
+func TestOperatorToken(t *testing.T) {
+	s := newHub(t)
+	account, _ := s.account(t, "1000")
+	text := ok(t, "token", "operator", "--data", s.dir, "--expires", "1h")["token"].(string)
+	if got := ok(t, "account", "show", "--hub", s.url, "--token", text, account); got["balance_msat"] != json.Number("1000") {
+		t.Errorf("the operator sees %v", got)
+	}
+	fails(t, exitData, "key-encryption key", "token", "operator", "--data", t.TempDir())
+}
+
 func TestTokens(t *testing.T) {
 	s := newHub(t)
 	account, file := s.account(t, "1000")

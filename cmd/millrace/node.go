@@ -24,6 +24,7 @@ import (
 type node struct {
 	store    *store.Store
 	listener net.Listener
+	tls      *tls.Config // nil: plain HTTP
 	hub      *hub.Hub
 	started  bool // the hub owns the store
 	admin    *http.Server
@@ -97,9 +98,7 @@ func (n *node) encrypt(cfg config) error {
 	if err != nil {
 		return usage("TLS: %w", err)
 	}
-	n.listener = tls.NewListener(n.listener, &tls.Config{
-		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-	})
+	n.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 	return nil
 }
 
@@ -107,7 +106,7 @@ func (n *node) encrypt(cfg config) error {
 func (n *node) wire(cfg config, log *slog.Logger) (err error) {
 	n.server, err = api.New(api.Config{
 		Hub: n.hub, Registration: api.Registration(cfg.Registration), InviteCodes: cfg.InviteCodes,
-		MaxConnections: cfg.MaxConnections, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log,
+		MaxConnections: cfg.MaxConnections, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls,
 		Metrics: []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
 	})
 	if err != nil {

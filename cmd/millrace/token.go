@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"strings"
+	"time"
 
+	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/hub/token"
 	"github.com/millrace/millrace/ledger"
@@ -11,7 +13,7 @@ import (
 )
 
 func (a *app) tokenCommand() *cobra.Command {
-	return a.noun("token", "Make tokens that may do less", a.tokenCreate(), a.tokenRestrict())
+	return a.noun("token", "Make tokens that may do less", a.tokenCreate(), a.tokenRestrict(), a.tokenOperator())
 }
 
 // limits are what a new token may do.
@@ -24,6 +26,10 @@ type limits struct {
 
 func (l *limits) bind(c *cobra.Command) {
 	c.Flags().StringSliceVar(&l.scopes, "scope", nil, "all that it may do: read, pay, sell, separated by commas")
+	l.bindEnds(c)
+}
+
+func (l *limits) bindEnds(c *cobra.Command) {
 	c.Flags().Var(&l.expires, "expires", "when it ends: from now (720h) or a time of RFC 3339")
 	c.Flags().Var(&l.max, "max-msat", "the most that one call may move")
 	c.Flags().StringVar(&l.save, "save-token", "", "write it to this new file, for its owner only, and do not print it")
@@ -106,4 +112,32 @@ func parseScopes(words []string) (token.Scope, error) {
 		return 0, usage("--scope: %w", err)
 	}
 	return s, nil
+}
+
+// tokenOperator is how an operator comes to a token outside development mode. It reads the keys alone, so a hub may run.
+func (a *app) tokenOperator() *cobra.Command {
+	var file string
+	var l limits
+	var c *cobra.Command
+	c = a.verb("operator", "Make a token that runs the hub, from the keys in its data folder", cobra.NoArgs, func(context.Context, []string) error {
+		cfg, err := a.load(file, c.Flags())
+		if err != nil {
+			return err
+		}
+		ring, err := openRing(cfg)
+		if err != nil {
+			return err
+		}
+		if l.expires.IsZero() {
+			l.expires.Time = time.Now().Add(hub.OperatorTokenLife)
+		}
+		text, err := token.NewMint(ring.TokenRoot(), 1).IssueOperator(token.Limits{Expires: l.expires.Time, MaxMsat: ledger.Msat(l.max)})
+		if err != nil {
+			return usage("%w", err)
+		}
+		return l.answer(a, text)
+	})
+	dataFlags(c, &file)
+	l.bindEnds(c)
+	return c
 }

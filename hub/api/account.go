@@ -16,13 +16,12 @@ func (c *call) createAccount() *problem {
 	if p := o.end(); p != nil {
 		return p
 	}
-	switch c.server.cfg.Registration {
-	case RegistrationClosed:
+	switch {
+	case c.server.cfg.Registration == RegistrationOpen || c.authorize(token.Operator) == nil: // the operator always may
+	case c.server.cfg.Registration == RegistrationClosed:
 		return &problem{status: 403, code: "registration_closed", detail: "this hub opens no accounts"}
-	case RegistrationInvite:
-		if !c.invited(invite) {
-			return &problem{status: 403, code: "invite_invalid", detail: "this hub opens accounts by invite: want a valid code in invite"}
-		}
+	case !c.invited(invite):
+		return &problem{status: 403, code: "invite_invalid", detail: "this hub opens accounts by invite: want a valid code in invite"}
 	}
 	a, text, err := c.hub.OpenAccount()
 	if err != nil {
@@ -173,7 +172,7 @@ func (c *call) devCredit() *problem {
 	if p := o.end(); p != nil {
 		return p
 	}
-	a, p := c.submit(op)
+	a, p := c.pay(op)
 	if p != nil {
 		return p
 	}

@@ -46,6 +46,30 @@ func TestRegistration(t *testing.T) {
 	if closed.frozen() != before {
 		t.Error("a refused registration changed the ledger")
 	}
+	closed.do(ask{method: "POST", path: "/v1/accounts", token: closed.operator}).want(201)
+}
+
+// TestOperatorLimits: an operator's token is held to its caveats as any other is.
+func TestOperatorLimits(t *testing.T) {
+	r := newRig(t)
+	u := r.user(0)
+	narrow := func(l token.Limits) string {
+		text, err := token.Restrict(r.operator, l)
+		r.must(err)
+		return text
+	}
+	make := func(token string, msat int) answer {
+		return r.do(ask{method: "POST", path: "/v1/dev/credits", token: token,
+			body: object{"id": r.id(), "account": u.account, "amount_msat": msat}})
+	}
+	capped := narrow(token.Limits{MaxMsat: 10})
+	make(capped, 11).refused(403, "cap_exceeded", "one call")
+	make(capped, 10).want(200)
+	look := ask{method: "GET", path: "/v1/accounts/" + u.account, token: narrow(token.Limits{Scopes: token.Operator})}
+	r.do(look).refused(403, "scope_missing", "read")
+	look.token = narrow(token.Limits{Scopes: token.Read})
+	r.do(look).refused(403, "foreign_account", "another account")
+	u.balance(10, 0)
 }
 
 func TestDevOnly(t *testing.T) {

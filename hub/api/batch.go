@@ -10,6 +10,7 @@ import (
 
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/ledger"
+	"github.com/valyala/fastjson"
 )
 
 // postBatch takes up to hub.MaxBatchOps transfers, advances and unlocks in one of three encodings, and answers in the same.
@@ -23,7 +24,11 @@ func (c *call) postBatch() *problem {
 	case binaryOps:
 		return c.runBatch(c.decodeBinary(body), c.encodeBinary)
 	case "application/json":
-		return c.runBatch(c.decodeArray(body), c.encodeArray)
+		c.server.arrays <- struct{}{}
+		p := c.runBatch(c.decodeArray(body), c.encodeArray)
+		c.parser = fastjson.Parser{} // not to be kept with the call: it has grown to several times the body
+		<-c.server.arrays
+		return p
 	case "application/x-ndjson":
 		return c.runBatch(c.decodeLines(body), c.encodeLines)
 	}

@@ -31,7 +31,7 @@ func (c *call) decodeBinary(body []byte) *problem {
 	c.batch.Ops = c.batch.Ops[:n]
 	for i := range c.batch.Ops {
 		if !decodeRecord(body[i*recordSize:(i+1)*recordSize:(i+1)*recordSize], &c.batch.Ops[i]) {
-			return malformed("record %d: want kind 1, 2 or 3, zeros where the layout has them, and a price for an unlock", i)
+			return malformed("record %d: want kind 1, 2 or 3, and zeros where the layout has them", i)
 		}
 		c.batch.Ops[i].Actor = c.grant.Account
 	}

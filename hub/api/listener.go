@@ -1,7 +1,9 @@
 package api
 
 import (
+	"errors"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -13,6 +15,7 @@ type bounded struct {
 	net.Listener
 	open func() int32 // connections being served
 	most int
+	tls  bool // a handshake comes first, so one too many is only closed
 }
 
 // spareWorkers are fasthttp's beyond MaxConnections: a worker is free again only some moments after its connection ended.
@@ -21,12 +24,21 @@ const spareWorkers = 64
 func (b bounded) Accept() (net.Conn, error) {
 	for {
 		c, err := b.Listener.Accept()
-		if err != nil || int(b.open()) < b.most {
+		switch {
+		case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE):
+			time.Sleep(outOfFiles) // fasthttp would take it for the end
+		case err != nil || int(b.open()) < b.most:
 			return c, err
+		case b.tls:
+			_ = c.Close()
+		default:
+			refuse(c)
 		}
-		refuse(c)
 	}
 }
+
+// outOfFiles is how long no connection is accepted when the process has no file descriptor left for one.
+const outOfFiles = 50 * time.Millisecond
 
 // refuse never waits: the few bytes have room in a new connection's buffer.
 func refuse(c net.Conn) {

@@ -135,10 +135,7 @@ func (c *call) authorize(scope token.Scope) *problem {
 	if scope == token.Operator && !grant.Operator {
 		return &problem{status: 403, code: "not_operator", detail: "only the operator's token may do this"}
 	}
-	if grant.Operator {
-		if scope == token.Operator || scope == token.Read {
-			return nil
-		}
+	if grant.Operator && scope != token.Operator && scope != token.Read {
 		return &problem{status: 403, code: "no_account", detail: "the operator's token has no account of its own: use an account's token"}
 	}
 	if !grant.Scopes.Has(scope) {

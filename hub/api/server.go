@@ -7,6 +7,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -27,13 +28,15 @@ var document []byte
 // Document is the API's description, OpenAPI 3.1.
 func Document() []byte { return document }
 
-// The bounds of a request. A connection holds one request at a time, so all connections together hold at most
-// MaxConnections * (maxBatchBody + maxHeader): with the default of 1,024, 2 GiB if every one of them sends its largest.
+// The bounds of a request. A connection holds one request at a time: at most its body and headers, the ops (40 bytes each)
+// and outcomes (24) of a batch, and an answer of some 80 bytes an op, 3.3 MiB in all. So the default of 1,024 connections
+// holds 3.3 GiB if every one of them sends the largest of batches, and arraysAtOnce JSON arrays some 13 MiB each beside.
 const (
 	maxHeader    = 8 << 10   // bytes of request line and headers
 	maxBody      = 192 << 10 // of anything but a batch; a registration's header of 64 KiB in base64 is the largest
 	maxBatchBody = 2 << 20   // of a batch: 8,192 NDJSON ops of 256 bytes
 	idleTimeout  = 90 * time.Second
+	arraysAtOnce = 8 // JSON arrays are parsed as a whole, into six times their size: further ones wait
 )
 
 // Registration says who may open an account.
@@ -53,6 +56,7 @@ type Config struct {
 	MaxConnections int                    // open at a time, further ones are answered 503; 0: 1,024
 	RequestTimeout time.Duration          // for a request to arrive and for its answer to leave; 0: 10 s
 	Version        string                 // of the software; empty: "devel"
+	TLS            *tls.Config            // nil: plain HTTP
 	Logger         *slog.Logger           // nil: nowhere
 	Metrics        []prometheus.Collector // in /metrics beside the hub's own
 }
@@ -94,6 +98,7 @@ type Server struct {
 	http     *fasthttp.Server
 	calls    sync.Pool // of *call
 	draining atomic.Bool
+	arrays   chan struct{} // a token for each JSON array being parsed
 	metrics  fasthttp.RequestHandler
 }
 
@@ -102,7 +107,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, hub: cfg.Hub}
+	s := &Server{cfg: cfg, hub: cfg.Hub, arrays: make(chan struct{}, arraysAtOnce)}
 	s.calls.New = func() any { return &call{server: s, hub: s.hub} }
 	registry := prometheus.NewRegistry()
 	for _, c := range append(s.hub.Collectors(), cfg.Metrics...) {
@@ -136,7 +141,11 @@ func newHTTP(cfg Config, handler fasthttp.RequestHandler) *fasthttp.Server {
 
 // Serve answers requests until Shutdown, which makes it return nil.
 func (s *Server) Serve(ln net.Listener) error {
-	return s.http.Serve(bounded{Listener: ln, open: s.http.GetOpenConnectionsCount, most: s.cfg.MaxConnections})
+	ln = bounded{Listener: ln, open: s.http.GetOpenConnectionsCount, most: s.cfg.MaxConnections, tls: s.cfg.TLS != nil}
+	if s.cfg.TLS != nil {
+		ln = tls.NewListener(ln, s.cfg.TLS)
+	}
+	return s.http.Serve(ln)
 }
 
 // Shutdown stops accepting, lets the requests under way end, and returns. /readyz says no from the first moment.

@@ -131,6 +131,8 @@ func (c *Client) again(op call, attempt int, err error) (time.Duration, bool) {
 	var problem *Problem
 	var dial *net.OpError
 	switch {
+	case errors.As(err, &problem) && op.once && problem.Code == "outcome_unknown":
+		return 0, false
 	case errors.As(err, &problem):
 		return min(maxWait, max(wait, problem.RetryAfter)), problem.Status == http.StatusServiceUnavailable && problem.hasRetryAfter
 	case !errors.Is(err, ErrUnreachable):
