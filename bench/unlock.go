@@ -197,8 +197,8 @@ func newWork(r *rig, seller ledger.AccountNo, random *rand.Rand) (work, uint64, 
 	if err != nil {
 		return work{}, 0, err
 	}
-	_, a, err := r.hub.Register(hub.Offer{Seller: seller, Header: sealed.Header, Title: "a work", Price: unlockPrice,
-		Size: uint64(sealed.Size), FileSHA256: sealed.SHA256})
+	_, a, err := r.hub.Register(hub.Offer{Seller: seller, Header: sealed.Header, Commitment: sealed.Commitment, Title: "a work",
+		Price: unlockPrice, Size: uint64(sealed.Size), FileSHA256: sealed.SHA256})
 	if err != nil {
 		return work{}, 0, err
 	}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"crypto/subtle"
 	"errors"
 	"fmt"
 
@@ -9,13 +10,14 @@ import (
 )
 
 // ErrOffer is returned, wrapped, for an offer that cannot be registered: its header was not sealed to this hub, was moved
-// or bent.
+// or bent, or was sealed by somebody else.
 var ErrOffer = errors.New("offer refused")
 
 // Offer is a sealed work that a creator wants to sell.
 type Offer struct {
 	Seller     ledger.AccountNo
-	Header     []byte // the sealed file's age header
+	Header     []byte   // the sealed file's age header
+	Commitment [32]byte // to the file key: see seal.Commitment
 	Title      string
 	Price      ledger.Msat
 	Size       uint64         // bytes of the sealed file
@@ -24,7 +26,8 @@ type Offer struct {
 }
 
 // Register puts a sealed work on sale under the content id in its header. The hub opens the header's stanza once, to see
-// that it can, and keeps the file key wrapped for itself alone: it keeps no file and no plain key.
+// that it can, and keeps the file key wrapped for itself alone: it keeps no file and no plain key. A copied header is not
+// enough: only who sealed the file, or was given its key, knows the commitment.
 func (h *Hub) Register(o Offer) (ledger.ContentID, ledger.Applied, error) {
 	header, err := seal.ParseHeader(o.Header)
 	if err != nil {
@@ -37,12 +40,16 @@ func (h *Hub) Register(o Offer) (ledger.ContentID, ledger.Applied, error) {
 	if err != nil {
 		return header.Content, ledger.Applied{}, fmt.Errorf("%w: %w", ErrOffer, err)
 	}
+	commitment := seal.Commitment(key)
+	if subtle.ConstantTimeCompare(commitment[:], o.Commitment[:]) != 1 {
+		return header.Content, ledger.Applied{}, fmt.Errorf("%w: it was not sealed by who registers it: the commitment is not the file key's", ErrOffer)
+	}
 	wrapped, err := h.cfg.Ring.Wrap(header.Content, key)
 	if err != nil {
 		return header.Content, ledger.Applied{}, fmt.Errorf("wrapping the file key: %w", err)
 	}
 	r := ledger.Registration{
-		Commitment: seal.Commitment(key), HeaderSHA256: header.SHA256(), FileSHA256: o.FileSHA256,
+		Commitment: commitment, HeaderSHA256: header.SHA256(), FileSHA256: o.FileSHA256,
 		Wrapped: wrapped, Size: o.Size, Payees: o.Payees, Title: o.Title,
 	}
 	if len(r.Payees) == 0 {

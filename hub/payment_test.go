@@ -155,6 +155,9 @@ func TestRegister(t *testing.T) {
 		}),
 		"foreign origin":   sealFor(t, r.SealingKeys()[0], "https://hub.example", ledger.ContentID{1}, seller, "x", 5).offer,
 		"foreign key":      sealFor(t, stranger.Public(), testOrigin, ledger.ContentID{1}, seller, "x", 5).offer,
+		"no commitment":    bent(func(o *hub.Offer) { o.Commitment = [32]byte{} }),
+		"one bit off":      bent(func(o *hub.Offer) { o.Commitment[31] ^= 1 }),
+		"another's":        bent(func(o *hub.Offer) { o.Commitment = w.offer.Commitment }),
 		"no title":         bent(func(o *hub.Offer) { o.Title = "" }),
 		"long title":       bent(func(o *hub.Offer) { o.Title = strings.Repeat("x", ledger.MaxTitle+1) }),
 		"control in title": bent(func(o *hub.Offer) { o.Title = "a\nb" }),
@@ -237,7 +240,7 @@ func sameKey(t *testing.T, r *rig, w work, thief ledger.AccountNo) hub.Offer {
 		t.Fatal(err)
 	}
 	raw := relist(t, r.SealingKeys()[0], key, ledger.ContentID{0xee})
-	return hub.Offer{Seller: thief, Header: raw, Title: "mine", Price: 1, Size: 1}
+	return hub.Offer{Seller: thief, Header: raw, Commitment: seal.Commitment(key), Title: "mine", Price: 1, Size: 1}
 }
 
 // relist writes an age header (C2SP age.md) with a file key that is known.

@@ -250,7 +250,7 @@ func sealFor(t testing.TB, key seal.PublicKey, origin string, id ledger.ContentI
 		t.Fatal(err)
 	}
 	return work{plain: []byte(plain), file: file.Bytes(), offer: hub.Offer{
-		Seller: seller, Header: s.Header, Title: "a work", Price: price, Size: uint64(s.Size), FileSHA256: s.SHA256,
+		Seller: seller, Header: s.Header, Commitment: s.Commitment, Title: "a work", Price: price, Size: uint64(s.Size), FileSHA256: s.SHA256,
 	}}
 }
 

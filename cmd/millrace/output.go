@@ -110,8 +110,11 @@ func (o *output) finish(text string) error {
 	return o.commit()
 }
 
-// discard removes what was not committed.
+// discard removes what was not committed. It may be nil.
 func (o *output) discard() {
+	if o == nil {
+		return
+	}
 	if o.file != nil {
 		o.file.Close()
 	}

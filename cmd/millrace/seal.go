@@ -41,15 +41,15 @@ func (o *offer) check() ([]client.Payee, error) {
 // sealer is the verb seal.
 type sealer struct {
 	offer
-	out, hubKey, origin string
-	force, quiet        bool
-	offline             bool
+	out, claim, hubKey, origin string
+	force, quiet, offline      bool
 }
 
 // sealedWork is what seal and register print.
 type sealedWork struct {
 	Content      string      `json:"content"`
 	Out          string      `json:"out,omitempty"`
+	Claim        string      `json:"claim,omitempty"`
 	Origin       string      `json:"origin"`
 	KeyID        string      `json:"key_id"`
 	Size         int64       `json:"size"`
@@ -69,12 +69,15 @@ func (a *app) sealCommand() *cobra.Command {
 		return s.run(ctx, a, args[0])
 	})
 	c.Long = "Seal encrypts IN (- for standard input) so that the hub can release its key to whoever pays, and registers it.\n" +
-		"With --offline it needs no hub but the hub's key and origin (millrace key show --hub URL); register puts it on sale later."
+		"With --offline it needs no hub but the hub's key and origin (millrace key show --hub URL); register puts it on sale later.\n" +
+		"For that it writes a claim, OUT.claim, which proves to the hub that you sealed the file: nobody else can register it. Keep\n" +
+		"the claim to yourself until then: who has it and the sealed file can register the work as his. Without it nobody can."
 	s.bind(c)
 	c.Flags().StringVarP(&s.out, "out", "o", "", "the sealed file, - for standard output")
-	c.Flags().BoolVar(&s.force, "force", false, "replace the sealed file if there is one")
+	c.Flags().BoolVar(&s.force, "force", false, "replace the sealed file, and its claim, if there is one")
 	c.Flags().BoolVar(&s.quiet, "quiet", false, "no progress")
 	c.Flags().BoolVar(&s.offline, "offline", false, "only seal, without a hub")
+	c.Flags().StringVar(&s.claim, "claim", "", "where the claim goes, with --offline (default OUT.claim)")
 	c.Flags().StringVar(&s.hubKey, "hub-key", "", "the hub's public key, with --offline")
 	c.Flags().StringVar(&s.origin, "origin", "", "the hub's origin, with --offline")
 	return must(c, "out")
@@ -103,6 +106,9 @@ func (s *sealer) run(ctx context.Context, a *app, name string) error {
 	if in.is(s.out) {
 		return usage("%s is both what to seal and where to", s.out)
 	}
+	if err := s.claimPlace(in); err != nil {
+		return err
+	}
 	key, origin, err := s.key(ctx, cl)
 	if err != nil {
 		return err
@@ -112,6 +118,11 @@ func (s *sealer) run(ctx context.Context, a *app, name string) error {
 		return err
 	}
 	defer out.discard()
+	kept, err := s.openClaim()
+	if err != nil {
+		return err
+	}
+	defer kept.discard()
 	var id ledger.ContentID
 	_, _ = rand.Read(id[:]) // it never fails: the runtime ends the process first
 	sealed, err := seal.Seal(out, a.watch(ctx, "sealing", in.size, in, s.quiet), key, origin, id)
@@ -121,8 +132,11 @@ func (s *sealer) run(ctx context.Context, a *app, name string) error {
 	if err := out.flush(); err != nil {
 		return err
 	}
+	if err := writeClaim(kept, id, sealed.Commitment); err != nil { // both are durable before either is in its place
+		return err
+	}
 	digest := seal.Header{Raw: sealed.Header}.SHA256()
-	work := sealedWork{Content: id.String(), Out: s.out, Origin: origin, KeyID: key.ID(), Size: sealed.Size,
+	work := sealedWork{Content: id.String(), Out: s.out, Claim: s.claim, Origin: origin, KeyID: key.ID(), Size: sealed.Size,
 		SHA256: hex.EncodeToString(sealed.SHA256[:]), HeaderSHA256: hex.EncodeToString(digest[:])}
 	if cl != nil {
 		if err := s.register(ctx, cl, sealed, payees, &work); err != nil {
@@ -138,6 +152,9 @@ func (s *sealer) run(ctx context.Context, a *app, name string) error {
 			out.temp = ""
 			return fmt.Errorf("%w (the work is on sale; the sealed file is kept as %s)", err, kept)
 		}
+		return err
+	}
+	if err := s.keep(a, kept); err != nil {
 		return err
 	}
 	return s.answer(a, out, work)
@@ -169,8 +186,8 @@ func (s *sealer) key(ctx context.Context, cl *client.Client) (seal.PublicKey, st
 
 // register puts a sealed work on sale.
 func (o *offer) register(ctx context.Context, cl *client.Client, s seal.Sealed, payees []client.Payee, work *sealedWork) error {
-	got, err := cl.Register(ctx, client.Offer{Header: s.Header, Title: o.title, PriceMsat: ledger.Msat(o.price),
-		Size: uint64(s.Size), SHA256: s.SHA256, Payees: payees})
+	got, err := cl.Register(ctx, client.Offer{Header: s.Header, Commitment: s.Commitment, Title: o.title,
+		PriceMsat: ledger.Msat(o.price), Size: uint64(s.Size), SHA256: s.SHA256, Payees: payees})
 	if err != nil {
 		return err
 	}
@@ -184,7 +201,11 @@ func (s *sealer) answer(a *app, out *output, w sealedWork) error {
 	if w.Registered {
 		text += fmt.Sprintf("on sale at %s for %d msat", w.Origin, w.PriceMsat)
 	} else {
-		text += fmt.Sprintf("not on sale yet: millrace register --hub %s --price-msat N --title S %s", w.Origin, quote(s.out))
+		text += fmt.Sprintf("claim   %s\nnot on sale yet: millrace register --hub %s --price-msat N --title S", w.Claim, w.Origin)
+		if w.Claim != s.out+claimSuffix {
+			text += " --claim " + quote(w.Claim)
+		}
+		text += " " + quote(s.out)
 	}
 	if out.stdout() {
 		fmt.Fprintln(a.err, text)
@@ -195,6 +216,7 @@ func (s *sealer) answer(a *app, out *output, w sealedWork) error {
 
 func (a *app) registerCommand() *cobra.Command {
 	var o offer
+	var file string
 	var quiet bool
 	c := a.verb("register IN", "Put a file on sale that was sealed offline", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
 		payees, err := o.check()
@@ -213,11 +235,17 @@ func (a *app) registerCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("%s: %w", in.name, err)
 		}
+		if file == "" {
+			file = args[0] + claimSuffix
+		}
+		sealed := seal.Sealed{Header: header.Raw}
+		if sealed.Commitment, err = readClaim(file, header); err != nil {
+			return err
+		}
 		cl, err := o.cred.clientFor(ctx, a, header)
 		if err != nil {
 			return err
 		}
-		sealed := seal.Sealed{Header: header.Raw}
 		if sealed.SHA256, sealed.Size, err = in.digest(ctx, a, quiet); err != nil {
 			return err
 		}
@@ -229,7 +257,10 @@ func (a *app) registerCommand() *cobra.Command {
 		}
 		return a.print(work, "%s: content %s is on sale at %s for %d msat", plain(work.Result), work.Content, work.Origin, work.PriceMsat)
 	})
+	c.Long = "Register puts IN on sale, which seal --offline made together with a claim. The claim proves to the hub that you sealed the\n" +
+		"file: a copy of the file alone cannot be registered. Once the work is on sale, the claim has no further use."
 	o.bind(c)
+	c.Flags().StringVar(&file, "claim", "", "the file's claim (default IN.claim)")
 	c.Flags().BoolVar(&quiet, "quiet", false, "no progress")
 	return must(c, "price-msat", "title")
 }

@@ -336,7 +336,7 @@ func TestHostileOrigin(t *testing.T) {
 	fails(t, exitUsage, says, "register", "--hub", m.url, "--token-file", m.seller, "--price-msat", "1", "--title", "t", sealed)
 	// With no hub given there is only the default one, which is not the file's, whether it runs here or not.
 	fails(t, exitUsage, says, "open", "--token-file", m.buyer, "--max-msat", "100", "-o", m.path("out"), sealed)
-	onlyIn(t, m.dir, "work", "work.sealed")
+	onlyIn(t, m.dir, "work", "work.sealed", "work.sealed.claim")
 }
 
 // TestMovedHub: a hub that runs under another name still sells what was sealed under the old one, to who names it.

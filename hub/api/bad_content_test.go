@@ -98,7 +98,8 @@ func TestRelisting(t *testing.T) {
 	var id, own ledger.ContentID
 	rand.Read(id[:])
 	rand.Read(own[:])
-	offer := object{"header": b64(wrapped(t, r.ring.Public(), id, fileKey)), "title": "mine", "price_msat": 10, "size": 5, "sha256": strings.Repeat("0", 64)}
+	commitment := seal.Commitment(seal.FileKey(fileKey))
+	offer := object{"header": b64(wrapped(t, r.ring.Public(), id, fileKey)), "commitment": hex.EncodeToString(commitment[:]), "title": "mine", "price_msat": 10, "size": 5, "sha256": strings.Repeat("0", 64)}
 	seller.post("/v1/contents", offer).want(201).has(object{"content": id.String()})
 	with := func(member string, v any) object {
 		o := maps.Clone(offer)
@@ -115,6 +116,28 @@ func TestRelisting(t *testing.T) {
 			seller.post("/v1/contents", with(member, v)).refused(409, "content_exists", "content id")
 		}
 	})
+}
+
+// TestThief: who has a copy of a sealed file before it is registered does not get to register it.
+func TestThief(t *testing.T) {
+	r := newRig(t)
+	creator, thief, buyer := r.user(0), r.user(0), r.user(1000)
+	w, own := r.seal([]byte("the sound of water")), r.seal([]byte("the sound of money"))
+	header := sha256.Sum256(w.about.Header)
+	for name, guess := range map[string][32]byte{
+		"zeros": {}, "digest of the file": w.about.SHA256, "digest of the header": header, "a work of his own": own.about.Commitment,
+	} {
+		stolen := w.offer(10)
+		stolen["commitment"] = hex.EncodeToString(guess[:])
+		r.still(name, func() {
+			thief.post("/v1/contents", stolen).refused(422, "offer_refused", "not sealed by who registers it")
+			thief.post(w.path("/unlock"), object{"max_msat": 10}).refused(404, "content_unknown", "content")
+		})
+	}
+	creator.post("/v1/contents", w.offer(1000)).want(201).has(object{"result": "applied", "content": w.id.String()})
+	w.opens(buyer.post(w.path("/unlock"), object{"price_version": 1}).want(200))
+	creator.balance(990, 0)
+	thief.balance(0, 0)
 }
 
 func TestBadOffers(t *testing.T) {
@@ -140,6 +163,7 @@ func TestBadOffers(t *testing.T) {
 	}
 	for _, sum := range []string{strings.Repeat("0", 63), strings.Repeat("0", 65), strings.Repeat("A", 64), strings.Repeat("g", 64)} {
 		refuse("sha256", sum, 400, "malformed_body", "sha256")
+		refuse("commitment", sum, 400, "malformed_body", "commitment")
 	}
 	refuse("size", uint64(1)<<53, 400, "malformed_body", "size")
 	payee := func(account string, share any) object { return object{"account": account, "share": share} }

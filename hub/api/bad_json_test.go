@@ -32,7 +32,7 @@ func forms(r *rig) []form {
 		{"/v1/channels", a.token, object{"id": r.id(), "to": b.account, "amount_msat": 5, "expires": startAt + 60_000}, words("amount_msat expires"), words("id to"), nil},
 		{"/v1/channels/" + ch + "/advance", a.token, object{"total_msat": 5}, words("total_msat"), nil, nil},
 		{"/v1/channels/" + ch + "/top-up", a.token, object{"id": r.id(), "amount_msat": 5}, words("amount_msat"), words("id"), nil},
-		{"/v1/contents", b.token, offer, words("price_msat size"), words("header title sha256"), nil},
+		{"/v1/contents", b.token, offer, words("price_msat size"), words("header commitment title sha256"), nil},
 		{sold.path("/reprice"), b.token, object{"price_msat": 5, "price_version": 1}, words("price_msat price_version"), nil, nil},
 		{sold.path("/unlock"), a.token, object{"max_msat": 5000, "price_version": 1, "recipient": key, "header_sha256": strings.Repeat("0", 64)},
 			words("max_msat price_version"), words("recipient header_sha256"), words("max_msat price_version recipient header_sha256")},

@@ -15,6 +15,7 @@ func (c *call) register() *problem {
 	o := c.body(false)
 	offer := hub.Offer{Seller: c.grant.Account}
 	offer.Header = o.base64("header", seal.MaxHeader)
+	offer.Commitment, _ = o.sha256("commitment", true)
 	offer.Title = string(o.text("title", ledger.MaxTitle, true))
 	offer.Price = o.amount("price_msat")
 	offer.Size = o.whole("size", 1, 1<<53-1, true)

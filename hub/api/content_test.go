@@ -37,8 +37,8 @@ func (r *rig) seal(plain []byte) work {
 }
 
 func (w work) offer(price uint64) object {
-	return object{"header": base64.StdEncoding.EncodeToString(w.about.Header), "title": "A field recording", "price_msat": price,
-		"size": w.about.Size, "sha256": hex.EncodeToString(w.about.SHA256[:])}
+	return object{"header": base64.StdEncoding.EncodeToString(w.about.Header), "commitment": hex.EncodeToString(w.about.Commitment[:]),
+		"title": "A field recording", "price_msat": price, "size": w.about.Size, "sha256": hex.EncodeToString(w.about.SHA256[:])}
 }
 
 // sell seals and registers a work.

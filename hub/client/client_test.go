@@ -153,7 +153,7 @@ func every(t *testing.T, c *client.Client) {
 	check("top up", err)
 	_, err = c.CloseChannel(ctx, 1)
 	check("close channel", err)
-	_, err = c.Register(ctx, client.Offer{Header: []byte("age"), Title: "T", PriceMsat: 1, Size: 9, SHA256: sum, Payees: []client.Payee{{Account: "ag0g", Share: 1}}})
+	_, err = c.Register(ctx, client.Offer{Header: []byte("age"), Commitment: sum, Title: "T", PriceMsat: 1, Size: 9, SHA256: sum, Payees: []client.Payee{{Account: "ag0g", Share: 1}}})
 	check("register", err)
 	_, err = c.Content(ctx, work)
 	check("content", err)

@@ -19,12 +19,13 @@ type Payee struct {
 
 // Offer is a sealed work to sell.
 type Offer struct {
-	Header    []byte // the sealed file's age header, as seal.Seal returns it
-	Title     string
-	PriceMsat ledger.Msat
-	Size      uint64   // of the sealed file
-	SHA256    [32]byte // of the sealed file
-	Payees    []Payee  // empty: the seller alone
+	Header     []byte   // the sealed file's age header, as seal.Seal returns it
+	Commitment [32]byte // to the file key, as seal.Seal returns it
+	Title      string
+	PriceMsat  ledger.Msat
+	Size       uint64   // of the sealed file
+	SHA256     [32]byte // of the sealed file
+	Payees     []Payee  // empty: the seller alone
 }
 
 // Registered is a content on sale.
@@ -102,13 +103,14 @@ func contentPath(id ledger.ContentID) string { return "/v1/contents/" + id.Strin
 // Register puts a sealed work on sale.
 func (c *Client) Register(ctx context.Context, o Offer) (Registered, error) {
 	body := struct {
-		Header []byte      `json:"header"`
-		Title  string      `json:"title"`
-		Price  ledger.Msat `json:"price_msat"`
-		Size   uint64      `json:"size"`
-		SHA256 string      `json:"sha256"`
-		Payees []Payee     `json:"payees,omitempty"`
-	}{o.Header, o.Title, o.PriceMsat, o.Size, hex.EncodeToString(o.SHA256[:]), o.Payees}
+		Header     []byte      `json:"header"`
+		Commitment string      `json:"commitment"`
+		Title      string      `json:"title"`
+		Price      ledger.Msat `json:"price_msat"`
+		Size       uint64      `json:"size"`
+		SHA256     string      `json:"sha256"`
+		Payees     []Payee     `json:"payees,omitempty"`
+	}{o.Header, hex.EncodeToString(o.Commitment[:]), o.Title, o.PriceMsat, o.Size, hex.EncodeToString(o.SHA256[:]), o.Payees}
 	var a Registered
 	return a, c.do(ctx, call{method: "POST", path: "/v1/contents", body: body}, &a)
 }

@@ -28,9 +28,10 @@ func (k FileKey) MarshalText() ([]byte, error) { return nil, errSecret }
 // before it cannot hold.
 const commitmentPrefix = StanzaType + " commitment to a file key\x00"
 
-// Commitment is SHA-256("millrace.dev/v1 commitment to a file key" || 0x00 || key). The hub stores it at registration and
-// lets a commitment have one owner, so that nobody lists another's work under a content id of his own. It reveals
-// nothing: the key has 128 random bits. Equal commitments mean equal keys.
+// Commitment is SHA-256("millrace.dev/v1 commitment to a file key" || 0x00 || key). A registration must carry it, since it
+// shows that who registers has had the key, and not only a copy of the file. The hub stores it and lets a commitment have
+// one owner, so that nobody lists another's work under a content id of his own. It reveals nothing: the key has 128 random
+// bits. Equal commitments mean equal keys.
 func Commitment(key FileKey) [32]byte {
 	return sha256.Sum256(append([]byte(commitmentPrefix), key[:]...))
 }

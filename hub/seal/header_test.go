@@ -225,10 +225,20 @@ func TestSecondRecipient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := ours.Wrap(make([]byte, fileKeySize-1)); err == nil || ours.Commitment() != [32]byte{} {
+		t.Errorf("a file key that is none: %v", err)
+	}
 	var file bytes.Buffer
 	w, err := age.Encrypt(&file, own.Recipient(), ours)
 	if err != nil {
 		t.Fatal(err)
+	}
+	h, _, err := ReadHeader(bytes.NewReader(file.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := k.OpenHeader(h); err != nil || ours.Commitment() != Commitment(key) {
+		t.Errorf("the commitment is not the file key's: %v", err)
 	}
 	if _, err := io.WriteString(w, "shared"); err != nil {
 		t.Fatal(err)

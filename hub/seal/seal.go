@@ -18,6 +18,8 @@
 //     who copies the content id as well asks for a content that the hub already sells.
 //   - A stanza copied into another file does not open either: the hub checks the age header's MAC, so that a released
 //     key provably belongs to the header that was shown. [Commitment] lets the hub keep one owner per file key.
+//   - Whoever finds a sealed file that is not yet registered cannot register it as his: a registration carries the
+//     [Commitment] to the file key, which is not in the file. Only who sealed it, or was given the key, can compute it.
 //   - A buyer can publish the 16 bytes he bought. Nothing here prevents it.
 //   - The hub can read every work that was sealed to it.
 package seal
@@ -39,9 +41,10 @@ const payloadNonceSize = 16
 
 // Sealed describes what [Seal] wrote: what a creator registers at the hub.
 type Sealed struct {
-	Header []byte   // the age header up to and including the newline of the MAC line
-	SHA256 [32]byte // digest of the whole output
-	Size   int64    // length of the whole output in bytes
+	Header     []byte   // the age header up to and including the newline of the MAC line
+	Commitment [32]byte // to the file key; it alone is not in the output, and until the work is registered it is a secret
+	SHA256     [32]byte // digest of the whole output
+	Size       int64    // length of the whole output in bytes
 }
 
 // Seal encrypts src to dst so that the hub at origin, which holds the private half of key, can release it as content id.
@@ -67,7 +70,7 @@ func Seal(dst io.Writer, src io.Reader, key PublicKey, origin string, id ledger.
 	if err := w.Close(); err != nil {
 		return Sealed{}, fmt.Errorf("seal: write last chunk: %w", err)
 	}
-	s := Sealed{Header: header, Size: out.size}
+	s := Sealed{Header: header, Commitment: recipient.Commitment(), Size: out.size}
 	out.digest.Sum(s.SHA256[:0])
 	return s, nil
 }

@@ -64,6 +64,9 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if s.Commitment != Commitment(key) {
+				t.Fatal("the commitment is not the file key's")
+			}
 			var got bytes.Buffer
 			if err := Open(&got, whole, key); err != nil {
 				t.Fatal(err)

@@ -109,9 +109,16 @@ func (s Stanza) aad() []byte {
 	return append(b, s.Content[:]...)
 }
 
-// NewRecipient makes an age recipient that adds our stanza, for those who seal with age itself: for several recipients,
-// or in a plugin. [Seal] is this with one recipient.
-func NewRecipient(key PublicKey, origin string, id ledger.ContentID) (age.Recipient, error) {
+// Recipient is an age recipient that adds our stanza to one file. It is not for several goroutines.
+type Recipient struct {
+	key        PublicKey
+	place      Stanza   // without Enc and Body
+	commitment [32]byte // to the file key that was wrapped last
+}
+
+// NewRecipient is for those who seal with age itself: for several recipients, or in a plugin. [Seal] is this with one
+// recipient.
+func NewRecipient(key PublicKey, origin string, id ledger.ContentID) (*Recipient, error) {
 	if key.pub == nil {
 		return nil, fmt.Errorf("%w: empty", ErrKey)
 	}
@@ -119,15 +126,17 @@ func NewRecipient(key PublicKey, origin string, id ledger.ContentID) (age.Recipi
 	if err != nil {
 		return nil, err
 	}
-	return &recipient{key: key, place: Stanza{Origin: o, Content: id, KeyID: key.id}}, nil
+	return &Recipient{key: key, place: Stanza{Origin: o, Content: id, KeyID: key.id}}, nil
 }
 
-type recipient struct {
-	key   PublicKey
-	place Stanza // without Enc and Body
-}
+// Commitment is what the file is registered with: see [Commitment]. It is zero until age.Encrypt has returned.
+func (r *Recipient) Commitment() [32]byte { return r.commitment }
 
-func (r *recipient) Wrap(fileKey []byte) ([]*age.Stanza, error) {
+// Wrap is for age to call.
+func (r *Recipient) Wrap(fileKey []byte) ([]*age.Stanza, error) {
+	if len(fileKey) != fileKeySize {
+		return nil, fmt.Errorf("a file key has %d bytes, not %d", fileKeySize, len(fileKey))
+	}
 	enc, sender, err := hpke.NewSender(r.key.pub, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte(StanzaType))
 	if err != nil {
 		return nil, fmt.Errorf("encapsulate: %w", err)
@@ -137,11 +146,12 @@ func (r *recipient) Wrap(fileKey []byte) ([]*age.Stanza, error) {
 	if s.Body, err = sender.Seal(s.aad(), fileKey); err != nil {
 		return nil, fmt.Errorf("encrypt file key: %w", err)
 	}
+	r.commitment = Commitment(FileKey(fileKey))
 	return []*age.Stanza{s.age()}, nil
 }
 
 // WrapWithLabels tells age, which refuses to mix the two kinds of recipients, whether this one is post-quantum.
-func (r *recipient) WrapWithLabels(fileKey []byte) ([]*age.Stanza, []string, error) {
+func (r *Recipient) WrapWithLabels(fileKey []byte) ([]*age.Stanza, []string, error) {
 	s, err := r.Wrap(fileKey)
 	if r.key.kem == MLKEM768X25519 {
 		return s, []string{"postquantum"}, err

@@ -128,7 +128,7 @@ var good = map[string]call{
 const (
 	transferReq  = `{"id":"` + opID + `","to":"ag0g","amount_msat":1000}`
 	transferResp = `{"result":"applied","seq":117,"id":"` + opID + `","from":"ah0h","to":"ag0g","amount_msat":1000}`
-	registerReq  = `{"header":"YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==","title":"T","price_msat":9,"size":300,"sha256":"` + digest + `","payees":[{"account":"ag0g","share":1}]}`
+	registerReq  = `{"header":"YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==","commitment":"` + digest + `","title":"T","price_msat":9,"size":300,"sha256":"` + digest + `","payees":[{"account":"ag0g","share":1}]}`
 	unlockResp   = `{"result":"applied","seq":8,"content":"` + content + `","paid_msat":9,"file_key":"` + key16 + `"}`
 
 	transferOp  = `{"op":"transfer","id":"` + opID + `","to":"ag0g","amount_msat":1}`
@@ -211,6 +211,7 @@ func TestBadExchanges(t *testing.T) {
 		{"accepted an unknown query", "account", func(c *call) { c.path += "?verbose=1" }, "query parameter"},
 		{"accepted an unlock without a bound", "unlock", req(`"price_version":1`, ``), "anyOf"},
 		{"accepted a short recipient", "unlock sealed", req(key32, key16), "pattern"},
+		{"accepted a header alone", "register", req(`"commitment":"`+digest+`",`, ``), "missing property"},
 		{"accepted 17 payees", "register", req(`{"account":"ag0g","share":1}`, strings.Repeat(`{"account":"ag0g","share":1},`, 16)+`{"account":"ag0g","share":1}`), "maxItems"},
 
 		{"problem as JSON", "refused", func(c *call) { c.respType = jsonType }, "Content-Type"},
