@@ -103,7 +103,7 @@ func vacant(cfg config) error {
 	}
 	for _, name := range []string{"hub.keys", "ledger", "snapshots"} {
 		if _, err := os.Stat(filepath.Join(cfg.Data, name)); err == nil {
-			return fmt.Errorf("%w %s is half-written: an init was interrupted, or failed; remove it and init again (found %s)", errData, cfg.Data, name)
+			return fmt.Errorf("%w %s is half-written: it has no FORMAT file, but %s. If an init was interrupted, remove the folder and init again; if a hub ever ran on it, remove nothing", errData, cfg.Data, name)
 		}
 	}
 	return nil

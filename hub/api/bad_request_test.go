@@ -1,7 +1,10 @@
 package api_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -230,5 +233,28 @@ func TestKeepAlive(t *testing.T) {
 		c.read("GET", self).refused(401, "token_invalid", "token")
 		c.read("POST", "/v1/transfers").refused(400, "malformed_body", "JSON")
 		c.read("GET", "/healthz").want(200)
+	}
+}
+
+// TestChunkedIsLast: a request whose body came in chunks is the last one on its connection, so that what a proxy took for the
+// rest of the body is never answered as a request of its own.
+func TestChunkedIsLast(t *testing.T) {
+	r := newRig(t)
+	for _, head := range []string{
+		"POST /v1/accounts HTTP/1.1\r\nHost: hub\r\nContent-Length: 43\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"POST /v1/accounts HTTP/1.1\r\nHost: hub\r\nTransfer-Encoding: chunked\r\nContent-Length: 43\r\n\r\n",
+		"GET /healthz HTTP/1.1\r\nHost: hub\r\nContent-Length: 43\r\nTransfer-Encoding: chunked\r\n\r\n",
+	} {
+		c, err := net.Dial("tcp", r.addr)
+		r.must(err)
+		defer c.Close()
+		r.must(c.SetDeadline(time.Now().Add(10 * time.Second)))
+		_, err = c.Write([]byte(head + "0\r\n\r\nGET /v1/hub HTTP/1.1\r\nHost: hub\r\n\r\n"))
+		r.must(err)
+		all, err := io.ReadAll(c) // ends when the hub closes
+		r.must(err)
+		if n := bytes.Count(all, []byte("HTTP/1.1 ")); n != 1 {
+			t.Errorf("%d answers to\n%s%s", n, head, all)
+		}
 	}
 }

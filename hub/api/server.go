@@ -166,8 +166,12 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.calls.Put(c)
 }
 
-// bodyLimit lets only batches be large.
+// bodyLimit lets only batches be large. A connection on which a body came in chunks is not used again: what a proxy in front
+// took for the rest of that body could be meant as the next request (RFC 9112, section 6.1).
 func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if h.ContentLength() == -1 || len(h.Peek(fasthttp.HeaderTransferEncoding)) > 0 {
+		h.SetConnectionClose()
+	}
 	if string(h.RequestURI()) == "/v1/batches" {
 		return fasthttp.RequestConfig{MaxRequestBodySize: maxBatchBody}
 	}
@@ -191,9 +195,8 @@ func unreadable(ctx *fasthttp.RequestCtx, err error) {
 	ctx.SetConnectionClose()
 }
 
-// quiet keeps what fasthttp has to say about single connections at the level of debugging.
+// quiet keeps what fasthttp has to say about single connections at the level of debugging, and to its fixed words: what it
+// fills into them can quote the request, and a token with it.
 type quiet struct{ log *slog.Logger }
 
-func (q quiet) Printf(format string, args ...any) {
-	q.log.Debug("http", "says", fmt.Sprintf(format, args...))
-}
+func (q quiet) Printf(format string, _ ...any) { q.log.Debug("http", "says", format) }

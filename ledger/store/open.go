@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -130,7 +131,7 @@ func checkFormat(fs vfs.FS, dir string) error {
 	if errors.Is(err, os.ErrNotExist) {
 		for _, name := range []string{"ledger", "snapshots"} {
 			if _, err := fs.Stat(fs.PathJoin(dir, name)); err == nil {
-				return fmt.Errorf("%w: %s is half-written: an init was interrupted; remove it and init again", ErrFormat, dir)
+				return fmt.Errorf("%w: %s is half-written: it has no FORMAT file. If an init was interrupted, remove the folder and init again; if a hub ever ran on it, remove nothing, and put the file back: one line, %q", ErrFormat, dir, formatLine)
 			}
 		}
 		return fmt.Errorf("%w: %s is not initialised: run millrace init --data %s", ErrFormat, dir, dir)
@@ -220,13 +221,29 @@ func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
 		MemTableSize:       16 << 20, // small, so that logs are soon written over: half the time of a sync into new ones
 		BytesPerSync:       1 << 20,
 		Logger:             pebbleLogger{o.Logger, fatal},
-		// Who reads what is damaged gets an error. Left to itself, pebble calls it fatal, on whatever goroutine found it.
-		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
-			o.Logger.Error("pebble", "says", info.String())
-		}},
+		EventListener:      listener(o.Logger, fatal),
 	}
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	return p
+}
+
+// listener: who reads what is damaged gets an error; left to itself, pebble calls it fatal, on whatever goroutine found it. But
+// a flush or compaction that fails (a full disk, a damaged table) is fatal: pebble would try again without end, and say so
+// thousands of times a second.
+func listener(log *slog.Logger, fatal func(error)) *pebble.EventListener {
+	var corruption, background sync.Once
+	return &pebble.EventListener{
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			corruption.Do(func() { log.Error("pebble", "says", info.String()) })
+		},
+		BackgroundError: func(err error) {
+			background.Do(func() {
+				if fatal != nil {
+					fatal(fmt.Errorf("pebble: in the background: %w", err))
+				}
+			})
+		},
+	}
 }
 
 // guarded runs f, and returns what it returns, or the first fatal word of pebble's, which would end the goroutine that hears
