@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/ledger"
 	"github.com/spf13/cobra"
 )
@@ -29,6 +31,9 @@ func (a *app) accountCreate() *cobra.Command {
 		acc, err := cl.CreateAccount(ctx, invite)
 		if err != nil {
 			return err
+		}
+		if no, err := identify(acc.Token); err != nil || no != ledger.AccountNo(acc.Number) {
+			return fmt.Errorf("%w: the new account's token is not one of %s", client.ErrAnswer, acc.Account)
 		}
 		if file == nil {
 			return a.print(acc, "account %s\ntoken   %s", plain(acc.Account), plain(acc.Token))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger"
 )
 
@@ -51,14 +52,17 @@ type Limits struct {
 
 // Hub asks what the hub is. It needs no token, and sends none.
 func (c *Client) Hub(ctx context.Context) (Hub, error) {
-	var a Hub
-	return a, c.do(ctx, call{method: "GET", path: "/v1/hub", anonymous: true}, &a)
+	return ask(ctx, c, call{method: "GET", path: "/v1/hub", anonymous: true}, func(a Hub) checks {
+		return checks{"origin": isOrigin(a.Origin), "registration": a.Registration != ""}
+	})
 }
 
 // Key asks for the key to seal to. It needs no token, and sends none.
 func (c *Client) Key(ctx context.Context) (HubKey, error) {
-	var a HubKey
-	return a, c.do(ctx, call{method: "GET", path: "/v1/hub/key", anonymous: true}, &a)
+	return ask(ctx, c, call{method: "GET", path: "/v1/hub/key", anonymous: true}, func(a HubKey) checks {
+		_, err := seal.ParsePublicKey(a.PublicKey)
+		return checks{"public_key": err == nil, "key_id": a.KeyID != "", "origin": isOrigin(a.Origin)}
+	})
 }
 
 // CreateAccount makes an anonymous account. It is the one operation that is not idempotent: after [ErrUnreachable] there
@@ -71,14 +75,17 @@ func (c *Client) CreateAccount(ctx context.Context, invite string) (CreatedAccou
 			Invite string `json:"invite"`
 		}{invite}
 	}
-	var a CreatedAccount
-	return a, c.do(ctx, call{method: "POST", path: "/v1/accounts", body: body, anonymous: true, once: true}, &a)
+	op := call{method: "POST", path: "/v1/accounts", body: body, anonymous: true, once: true}
+	return ask(ctx, c, op, func(a CreatedAccount) checks {
+		return checks{"account": isAccount(a.Account), "number": ledger.AccountNo(a.Number).String() == a.Account, "token": isToken(a.Token)}
+	})
 }
 
 // Account reads the token's own account.
 func (c *Client) Account(ctx context.Context, no ledger.AccountNo) (Account, error) {
-	var a Account
-	return a, c.do(ctx, call{method: "GET", path: "/v1/accounts/" + no.String()}, &a)
+	return ask(ctx, c, call{method: "GET", path: "/v1/accounts/" + no.String()}, func(a Account) checks {
+		return checks{"account": a.Account == no.String(), "number": a.Number == uint32(no)}
+	})
 }
 
 // CreateToken derives a token that can do what the client's own can, within the limits.
@@ -91,10 +98,11 @@ func (c *Client) CreateToken(ctx context.Context, no ledger.AccountNo, l Limits)
 	if !l.Expires.IsZero() {
 		body.Expires = l.Expires.UnixMilli()
 	}
-	var a struct {
+	type created struct {
 		Token string `json:"token"`
 	}
-	err := c.do(ctx, call{method: "POST", path: "/v1/accounts/" + no.String() + "/tokens", body: body}, &a)
+	op := call{method: "POST", path: "/v1/accounts/" + no.String() + "/tokens", body: body}
+	a, err := ask(ctx, c, op, func(a created) checks { return checks{"token": isToken(a.Token)} })
 	return a.Token, err
 }
 
@@ -114,6 +122,7 @@ func (c *Client) DevCredit(ctx context.Context, id ledger.OpID, no ledger.Accoun
 		Account string      `json:"account"`
 		Amount  ledger.Msat `json:"amount_msat"`
 	}{id.String(), no.String(), amount}
-	var a Credit
-	return a, c.do(ctx, call{method: "POST", path: "/v1/dev/credits", body: body}, &a)
+	return ask(ctx, c, call{method: "POST", path: "/v1/dev/credits", body: body}, func(a Credit) checks {
+		return checks{"result": isDone(a.Result), "id": a.ID == body.ID, "account": a.Account == body.Account, "amount_msat": a.AmountMsat == amount}
+	})
 }

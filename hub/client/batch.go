@@ -2,8 +2,8 @@ package client
 
 import (
 	"context"
-	"fmt"
 
+	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger"
 )
 
@@ -45,7 +45,7 @@ type OpResult struct {
 }
 
 // OK says whether what the op asked for is so.
-func (r OpResult) OK() bool { return r.Result == "applied" || r.Result == "repeated" }
+func (r OpResult) OK() bool { return isDone(r.Result) }
 
 // BatchResults has one result per op, in their order.
 type BatchResults struct {
@@ -58,10 +58,23 @@ type BatchResults struct {
 // Batch sends up to 8,192 ops at once. They are independent: each applies or is refused by itself, and a refusal is no
 // error of the batch.
 func (c *Client) Batch(ctx context.Context, ops []Op) (BatchResults, error) {
-	var a BatchResults
-	err := c.do(ctx, call{method: "POST", path: "/v1/batches", body: ops}, &a)
-	if err == nil && len(a.Results) != len(ops) {
-		return BatchResults{}, fmt.Errorf("%w: %d results for %d ops", ErrAnswer, len(a.Results), len(ops))
+	return ask(ctx, c, call{method: "POST", path: "/v1/batches", body: ops}, func(a BatchResults) checks {
+		return checks{"results": a.fits(ops)}
+	})
+}
+
+// fits says whether there is a result for each op, a key for each unlock, and the counts are theirs.
+func (a *BatchResults) fits(ops []Op) bool {
+	if len(a.Results) != len(ops) {
+		return false
 	}
-	return a, err
+	counts := map[string]int{}
+	for i, r := range a.Results {
+		if r.Result == "" || ops[i].Op == "unlock" && r.OK() && len(r.FileKey) != len(seal.FileKey{}) {
+			return false
+		}
+		counts[r.Result]++
+	}
+	applied, repeated := counts["applied"], counts["repeated"]
+	return a.Applied == applied && a.Repeated == repeated && a.Refused == len(ops)-applied-repeated
 }

@@ -62,7 +62,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("hub URL %.300q: %w", cfg.Hub, err)
 	}
 	cfg.Hub = hub
-	if strings.Trim(cfg.Token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+	if strings.Trim(cfg.Token, tokenLetters) != "" {
 		return nil, errors.New("token: not base64url without padding") // and never quoted: it is a secret
 	}
 	if cfg.Attempts <= 0 {
@@ -93,6 +93,19 @@ type call struct {
 	body         any  // sent as JSON; nil: none
 	anonymous    bool // the token is left out
 	once         bool // not idempotent: sent again only if it certainly did not arrive
+}
+
+// ask sends a call and decodes the answer, which must be one to what was asked.
+func ask[A any](ctx context.Context, c *Client, op call, check func(A) checks) (A, error) {
+	var a, none A
+	err := c.do(ctx, op, &a)
+	if err != nil {
+		return none, err
+	}
+	if err := check(a).failed(); err != nil {
+		return none, fmt.Errorf("%s %s: %w", op.method, op.path, err)
+	}
+	return a, nil
 }
 
 // do sends a call until it is answered, refused or given up, and decodes the answer.
@@ -176,11 +189,7 @@ func (c *Client) try(ctx context.Context, op call, body []byte, answer any) erro
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return readProblem(resp, data)
 	}
-	// Members that this version does not know are let pass: a newer hub may say more.
-	if err := json.Unmarshal(data, answer); err != nil {
-		return fmt.Errorf("%w: %w", ErrAnswer, err)
-	}
-	return nil
+	return decode(data, answer)
 }
 
 // lost tells a caller who gave up from a hub that does not answer.

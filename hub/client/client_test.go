@@ -113,6 +113,12 @@ func dial(t *testing.T, h http.HandlerFunc) (*client.Client, *contract.Checker) 
 	return c, checker
 }
 
+// known is the id that the stub repeats.
+func known() ledger.OpID {
+	op, _ := ledger.ParseOpID(id)
+	return op
+}
+
 // every calls every operation once.
 func every(t *testing.T, c *client.Client) {
 	ctx := context.Background()
@@ -208,7 +214,7 @@ func TestProblem(t *testing.T) {
 		w.WriteHeader(402)
 		io.WriteString(w, `{"type":"urn:millrace:problem:insufficient_funds","title":"Insufficient funds","status":402,"detail":"too poor","code":"insufficient_funds","retryable":true}`)
 	})
-	_, err := c.Transfer(context.Background(), client.NewID(), 16, 1)
+	_, err := c.Transfer(context.Background(), known(), 16, 1000)
 	var p *client.Problem
 	if !errors.As(err, &p) || p.Status != 402 || p.Code != "insufficient_funds" || !p.Retryable || p.Error() != "insufficient_funds: too poor" {
 		t.Errorf("error %#v", err)
@@ -247,7 +253,7 @@ func TestRetries(t *testing.T) {
 			io.WriteString(w, overrun)
 		}))
 		c, _ := client.New(client.Config{Hub: server.URL, Token: bearer, Backoff: time.Millisecond})
-		_, err := c.Transfer(context.Background(), client.NewID(), 16, 1)
+		_, err := c.Transfer(context.Background(), known(), 16, 1000)
 		var p *client.Problem
 		if (err == nil) != test.ok || calls.Load() != test.calls || len(bodies) != 1 || err != nil && !(errors.As(err, &p) && p.Status == test.status) {
 			t.Errorf("%s: error %v after %d calls with %d bodies", test.name, err, calls.Load(), len(bodies))
@@ -277,7 +283,7 @@ func flaky(t *testing.T, times int32) (*client.Client, *atomic.Int32) {
 
 func TestLostAnswers(t *testing.T) {
 	c, calls := flaky(t, 2)
-	if _, err := c.Transfer(context.Background(), client.NewID(), 16, 1); err != nil || calls.Load() != 3 {
+	if _, err := c.Transfer(context.Background(), known(), 16, 1000); err != nil || calls.Load() != 3 {
 		t.Errorf("error %v after %d calls", err, calls.Load())
 	}
 	c, calls = flaky(t, 1)

@@ -36,9 +36,11 @@ type funding struct {
 
 // Transfer pays from the token's account.
 func (c *Client) Transfer(ctx context.Context, id ledger.OpID, to ledger.AccountNo, amount ledger.Msat) (Transfer, error) {
-	var a Transfer
 	body := funding{ID: id.String(), To: to.String(), Amount: amount}
-	return a, c.do(ctx, call{method: "POST", path: "/v1/transfers", body: body}, &a)
+	return ask(ctx, c, call{method: "POST", path: "/v1/transfers", body: body}, func(a Transfer) checks {
+		return checks{"result": isDone(a.Result), "id": a.ID == body.ID, "from": isAccount(a.From), "to": a.To == body.To,
+			"amount_msat": a.AmountMsat == amount}
+	})
 }
 
 // OpenedChannel is a channel that was opened, now or by the same id before.
@@ -88,35 +90,42 @@ type ClosedChannel struct {
 
 // OpenChannel opens a channel from the token's account to another and funds it.
 func (c *Client) OpenChannel(ctx context.Context, id ledger.OpID, to ledger.AccountNo, amount ledger.Msat, expires time.Time) (OpenedChannel, error) {
-	var a OpenedChannel
 	body := funding{ID: id.String(), To: to.String(), Amount: amount, Expires: expires.UnixMilli()}
-	return a, c.do(ctx, call{method: "POST", path: "/v1/channels", body: body}, &a)
+	return ask(ctx, c, call{method: "POST", path: "/v1/channels", body: body}, func(a OpenedChannel) checks {
+		no, err := ledger.ParseChannelNo(a.Channel)
+		return checks{"result": isDone(a.Result), "channel": err == nil, "number": a.Number == uint32(no)}
+	})
 }
 
 // Channel reads a channel that the token's account pays or is paid by.
 func (c *Client) Channel(ctx context.Context, no ledger.ChannelNo) (Channel, error) {
-	var a Channel
-	return a, c.do(ctx, call{method: "GET", path: "/v1/channels/" + no.String()}, &a)
+	return ask(ctx, c, call{method: "GET", path: "/v1/channels/" + no.String()}, func(a Channel) checks {
+		return checks{"channel": a.Channel == no.String(), "number": a.Number == uint32(no), "from": isAccount(a.From), "to": isAccount(a.To),
+			"total_msat": a.TotalMsat <= a.FundedMsat, "status": a.Status != ""}
+	})
 }
 
 // Advance raises what a channel has paid to a cumulative total.
 func (c *Client) Advance(ctx context.Context, no ledger.ChannelNo, total ledger.Msat) (Advance, error) {
-	var a Advance
 	body := struct {
 		Total ledger.Msat `json:"total_msat"`
 	}{total}
-	return a, c.do(ctx, call{method: "POST", path: "/v1/channels/" + no.String() + "/advance", body: body}, &a)
+	return ask(ctx, c, call{method: "POST", path: "/v1/channels/" + no.String() + "/advance", body: body}, func(a Advance) checks {
+		return checks{"result": isDone(a.Result), "channel": a.Channel == no.String(), "total_msat": a.TotalMsat == total, "paid_msat": a.PaidMsat <= total}
+	})
 }
 
 // TopUp adds funds to a channel.
 func (c *Client) TopUp(ctx context.Context, no ledger.ChannelNo, id ledger.OpID, amount ledger.Msat) (TopUp, error) {
-	var a TopUp
 	body := funding{ID: id.String(), Amount: amount}
-	return a, c.do(ctx, call{method: "POST", path: "/v1/channels/" + no.String() + "/top-up", body: body}, &a)
+	return ask(ctx, c, call{method: "POST", path: "/v1/channels/" + no.String() + "/top-up", body: body}, func(a TopUp) checks {
+		return checks{"result": isDone(a.Result), "channel": a.Channel == no.String(), "amount_msat": a.AmountMsat == amount}
+	})
 }
 
 // CloseChannel closes a channel and gives back what it did not pay.
 func (c *Client) CloseChannel(ctx context.Context, no ledger.ChannelNo) (ClosedChannel, error) {
-	var a ClosedChannel
-	return a, c.do(ctx, call{method: "POST", path: "/v1/channels/" + no.String() + "/close"}, &a)
+	return ask(ctx, c, call{method: "POST", path: "/v1/channels/" + no.String() + "/close"}, func(a ClosedChannel) checks {
+		return checks{"result": isDone(a.Result), "channel": a.Channel == no.String()}
+	})
 }
