@@ -58,7 +58,7 @@ func (a *app) accountShow() *cobra.Command {
 			return err
 		}
 		if len(args) > 0 {
-			if no, err = parseAccount(args[0]); err != nil {
+			if no, err = parseAccount(ctx, args[0]); err != nil {
 				return usage("%w", err)
 			}
 		}
@@ -77,7 +77,7 @@ func (a *app) accountShow() *cobra.Command {
 
 func (a *app) fundCommand() *cobra.Command {
 	var cred credentials
-	var account accountFlag
+	account := accountFlag{ctx: a.ctx}
 	var amount msatFlag
 	var id idFlag
 	c := a.verb("fund", "Make money on a development hub", cobra.NoArgs, func(ctx context.Context, _ []string) error {
@@ -85,7 +85,7 @@ func (a *app) fundCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		got, err := cl.DevCredit(ctx, id.id(a), ledger.AccountNo(account), ledger.Msat(amount))
+		got, err := cl.DevCredit(ctx, id.id(a), account.no, ledger.Msat(amount))
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (a *app) fundCommand() *cobra.Command {
 
 func (a *app) payCommand() *cobra.Command {
 	var cred credentials
-	var to accountFlag
+	to := accountFlag{ctx: a.ctx}
 	var amount msatFlag
 	var id idFlag
 	c := a.verb("pay", "Pay another account", cobra.NoArgs, func(ctx context.Context, _ []string) error {
@@ -108,7 +108,7 @@ func (a *app) payCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		got, err := cl.Transfer(ctx, id.id(a), ledger.AccountNo(to), ledger.Msat(amount))
+		got, err := cl.Transfer(ctx, id.id(a), to.no, ledger.Msat(amount))
 		if err != nil {
 			return err
 		}

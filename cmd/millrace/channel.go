@@ -34,7 +34,7 @@ func (a *app) onChannel(use, short string, do func(context.Context, *client.Clie
 
 func (a *app) channelOpen() *cobra.Command {
 	var cred credentials
-	var to accountFlag
+	to := accountFlag{ctx: a.ctx}
 	var amount msatFlag
 	var id idFlag
 	var expires momentFlag
@@ -43,7 +43,7 @@ func (a *app) channelOpen() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		got, err := cl.OpenChannel(ctx, id.id(a), ledger.AccountNo(to), ledger.Msat(amount), expires.Time)
+		got, err := cl.OpenChannel(ctx, id.id(a), to.no, ledger.Msat(amount), expires.Time)
 		if err != nil {
 			return err
 		}

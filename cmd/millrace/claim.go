@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -33,16 +34,11 @@ func (c claim) text() string {
 }
 
 // readClaim reads the commitment to the file key of a sealed work, which must be the one with this header.
-func readClaim(file string, h seal.Header) (commitment [32]byte, err error) {
-	f, err := os.Open(file)
+func readClaim(ctx context.Context, file string, h seal.Header) (commitment [32]byte, err error) {
+	b, err := readStart(ctx, file, maxClaim)
 	if errors.Is(err, fs.ErrNotExist) {
 		return commitment, usage("there is no claim %s: seal --offline makes it with the sealed file; if it is elsewhere, pass --claim FILE", file)
 	}
-	if err != nil {
-		return commitment, usage("claim: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxClaim))
 	if err != nil {
 		return commitment, usage("claim: %w", err)
 	}

@@ -37,7 +37,7 @@ func TestClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operator, err := readToken(s.operator)
+	operator, err := readToken(t.Context(), s.operator)
 	if err != nil {
 		t.Fatal(err)
 	}

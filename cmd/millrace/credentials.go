@@ -7,10 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/millrace/millrace/hub/client"
@@ -63,7 +61,7 @@ func (c *credentials) secret(a *app) (string, error) {
 		text, file = "", name
 	}
 	if file != "" {
-		return readToken(file)
+		return readToken(a.ctx, file)
 	}
 	if text == "" {
 		return "", usage("a token is needed: --token-file, --token, MILLRACE_TOKEN_FILE or MILLRACE_TOKEN")
@@ -71,13 +69,8 @@ func (c *credentials) secret(a *app) (string, error) {
 	return checkToken(strings.TrimSpace(text), "the token")
 }
 
-func readToken(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", usage("token file: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 2*token.MaxText))
+func readToken(ctx context.Context, file string) (string, error) {
+	b, err := readStart(ctx, file, 2*token.MaxText)
 	if err != nil {
 		return "", usage("token file: %w", err)
 	}

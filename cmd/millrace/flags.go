@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -26,27 +27,30 @@ func (f *msatFlag) Set(s string) error {
 }
 
 // accountFlag is an account, or @FILE for the account of the token in a file.
-type accountFlag ledger.AccountNo
+type accountFlag struct {
+	ctx context.Context // within which the file must open
+	no  ledger.AccountNo
+}
 
 func (f *accountFlag) String() string {
-	if *f == 0 {
+	if f.no == 0 {
 		return ""
 	}
-	return ledger.AccountNo(*f).String()
+	return f.no.String()
 }
 func (f *accountFlag) Type() string { return "account" }
 func (f *accountFlag) Set(s string) error {
-	no, err := parseAccount(s)
-	*f = accountFlag(no)
+	no, err := parseAccount(f.ctx, s)
+	f.no = no
 	return err
 }
 
-func parseAccount(s string) (ledger.AccountNo, error) {
+func parseAccount(ctx context.Context, s string) (ledger.AccountNo, error) {
 	file, ok := strings.CutPrefix(s, "@")
 	if !ok {
 		return ledger.ParseAccountNo(s)
 	}
-	text, err := readToken(file)
+	text, err := readToken(ctx, file)
 	if err != nil {
 		return 0, err
 	}
@@ -108,14 +112,14 @@ func (f *momentFlag) Set(s string) (err error) {
 }
 
 // parsePayees reads ACCOUNT=SHARE.
-func parsePayees(list []string) ([]client.Payee, error) {
+func parsePayees(ctx context.Context, list []string) ([]client.Payee, error) {
 	if len(list) > ledger.MaxPayees {
 		return nil, usage("--payee: at most %d", ledger.MaxPayees)
 	}
 	var payees []client.Payee
 	for _, s := range list {
 		who, share, _ := strings.Cut(s, "=")
-		no, err := parseAccount(who)
+		no, err := parseAccount(ctx, who)
 		if err != nil {
 			return nil, usage("--payee %q: %w", s, err)
 		}

@@ -29,7 +29,7 @@ func dataFlags(c *cobra.Command, file *string) {
 
 // load is loadConfig with errors that are the caller's to mend.
 func (a *app) load(file string, flags *pflag.FlagSet) (config, error) {
-	c, err := loadConfig(file, a.env, flags)
+	c, err := within(a.ctx, func() (config, error) { return loadConfig(file, a.env, flags) })
 	if err != nil {
 		return c, usage("%w", err)
 	}

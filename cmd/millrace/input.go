@@ -24,7 +24,7 @@ func (a *app) openInput(ctx context.Context, name string) (*input, error) {
 	if name == "-" {
 		return &input{Reader: interruptible(ctx, a.in), name: "standard input", size: -1}, nil
 	}
-	f, err := os.Open(name)
+	f, err := within(ctx, func() (*os.File, error) { return os.Open(name) })
 	if err != nil {
 		return nil, usage("%w", err)
 	}
@@ -75,6 +75,39 @@ func (in *input) digest(ctx context.Context, a *app, quiet bool) (sum [32]byte, 
 	size, err = io.Copy(h, a.watch(ctx, "checking", in.size, in, quiet))
 	h.Sum(sum[:0])
 	return sum, size, err
+}
+
+// within ends with the context also while f does not: opening a named pipe that nobody writes to takes for ever. The verb then
+// ends, and the process with what f still holds.
+func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		value, err := f()
+		done <- outcome{value, err}
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// readStart reads the first bytes of a small file, which may be a pipe.
+func readStart(ctx context.Context, name string, most int64) ([]byte, error) {
+	return within(ctx, func() ([]byte, error) {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return io.ReadAll(io.LimitReader(f, most))
+	})
 }
 
 // interruptible reads from what may block for ever, such as a terminal, and gives up with the context.

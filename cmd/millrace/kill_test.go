@@ -61,7 +61,7 @@ func TestKilled(t *testing.T) {
 	_, from := hub.account(t, "1000000")
 	payee, to := hub.account(t, "")
 	no, _ := ledger.ParseAccountNo(payee)
-	token, err := readToken(from)
+	token, err := readToken(t.Context(), from)
 	if err != nil {
 		t.Fatal(err)
 	}

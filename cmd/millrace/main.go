@@ -23,7 +23,7 @@ func main() {
 
 // run is the whole program but for the process around it. args[0] is how it was called.
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{program: args[0], env: env, in: stdin, out: stdout, err: stderr, exit: os.Exit}
+	a := &app{ctx: ctx, program: args[0], env: env, in: stdin, out: stdout, err: stderr, exit: os.Exit}
 	root := a.root()
 	a.mark(root)
 	root.SetArgs(args[1:])
@@ -40,6 +40,7 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 
 // app is what all verbs share.
 type app struct {
+	ctx      context.Context // the process's: for what opens files while flags are read
 	program  string
 	env      []string // as of os.Environ
 	in       io.Reader

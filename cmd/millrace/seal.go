@@ -28,14 +28,14 @@ func (o *offer) bind(c *cobra.Command) {
 }
 
 // check finds what the hub would refuse before a large file is read.
-func (o *offer) check() ([]client.Payee, error) {
+func (o *offer) check(ctx context.Context) ([]client.Payee, error) {
 	if o.price == 0 {
 		return nil, usage("--price-msat is needed")
 	}
 	if !ledger.TitleOK(o.title) {
 		return nil, usage("--title: want 1 to %d bytes of UTF-8 without control characters", ledger.MaxTitle)
 	}
-	return parsePayees(o.payees)
+	return parsePayees(ctx, o.payees)
 }
 
 // sealer is the verb seal.
@@ -91,7 +91,7 @@ func (s *sealer) run(ctx context.Context, a *app, name string) error {
 		if s.hubKey != "" || s.origin != "" {
 			return usage("--hub-key and --origin are for --offline")
 		}
-		if payees, err = s.check(); err != nil {
+		if payees, err = s.check(ctx); err != nil {
 			return err
 		}
 		if cl, _, err = s.cred.client(a); err != nil {
@@ -219,7 +219,7 @@ func (a *app) registerCommand() *cobra.Command {
 	var file string
 	var quiet bool
 	c := a.verb("register IN", "Put a file on sale that was sealed offline", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-		payees, err := o.check()
+		payees, err := o.check(ctx)
 		if err != nil {
 			return err
 		}
@@ -239,7 +239,7 @@ func (a *app) registerCommand() *cobra.Command {
 			file = args[0] + claimSuffix
 		}
 		sealed := seal.Sealed{Header: header.Raw}
-		if sealed.Commitment, err = readClaim(file, header); err != nil {
+		if sealed.Commitment, err = readClaim(ctx, file, header); err != nil {
 			return err
 		}
 		cl, err := o.cred.clientFor(ctx, a, header)
