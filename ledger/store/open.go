@@ -238,8 +238,12 @@ func listener(log *slog.Logger, fatal func(error)) *pebble.EventListener {
 		},
 		BackgroundError: func(err error) {
 			background.Do(func() {
+				err = fmt.Errorf("pebble: in the background: %w", err)
+				if pebble.IsCorruptionError(err) {
+					err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+				}
 				if fatal != nil {
-					fatal(fmt.Errorf("pebble: in the background: %w", err))
+					fatal(err)
 				}
 			})
 		},

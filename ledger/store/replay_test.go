@@ -388,7 +388,8 @@ func startsWhole(t *testing.T, f *folder, h *history, mayEnd bool, what string) 
 	s, err := store.Open(f.opts)
 	if err == nil {
 		err = s.Start(context.Background(), m)
-		if cerr := s.Close(); err == nil && cerr != nil {
+		// Pebble reads tables in the background, too, and may have found the damage only after the replay.
+		if cerr := s.Close(); err == nil && cerr != nil && !errors.Is(cerr, store.ErrCorrupt) {
 			t.Errorf("%s: closing: %v", what, cerr)
 		}
 	}
