@@ -17,8 +17,9 @@ type output struct {
 	io.Writer
 	path  string
 	force bool
-	file  *os.File // nil: standard output, or closed
-	temp  string   // empty: nothing to discard
+	file  *os.File    // nil: standard output, or closed
+	temp  string      // empty: nothing to discard
+	mode  fs.FileMode // that it has in its place; until then it is its owner's alone
 }
 
 // newOutput opens an output file. What stands in the way is found now, not after the work.
@@ -34,11 +35,31 @@ func newOutput(path string, force bool, mode fs.FileMode) (*output, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, usage("%w", err)
 	}
-	f, err := besides(path, mode)
+	if mode, err = allowed(path, mode); err != nil {
+		return nil, err
+	}
+	f, err := besides(path, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	return &output{Writer: f, path: path, force: force, file: f, temp: f.Name()}, nil
+	return &output{Writer: f, path: path, force: force, file: f, temp: f.Name(), mode: mode}, nil
+}
+
+// allowed is what the process's mask and the folder leave of a mode, which an empty file shows: who can open a file while
+// it is written would see a plaintext that is never finished.
+func allowed(path string, mode fs.FileMode) (fs.FileMode, error) {
+	if mode == 0o600 {
+		return mode, nil
+	}
+	f, err := besides(path, mode)
+	if err != nil {
+		return 0, err
+	}
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Close(), os.Remove(f.Name())); err != nil {
+		return 0, err
+	}
+	return info.Mode().Perm(), nil
 }
 
 // besides makes a new file in the folder of another, so that it can take its place in one step.
@@ -80,6 +101,11 @@ func (o *output) flush() error {
 func (o *output) commit() error {
 	if err := o.flush(); err != nil || o.stdout() {
 		return err
+	}
+	if o.mode != 0o600 {
+		if err := os.Chmod(o.temp, o.mode); err != nil {
+			return err
+		}
 	}
 	if !o.force {
 		// A link, unlike a rename, does not replace what has come to stand there meanwhile.
