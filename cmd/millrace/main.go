@@ -84,12 +84,26 @@ func (a *app) mark(c *cobra.Command) {
 	if do := c.RunE; do != nil {
 		c.RunE = func(cmd *cobra.Command, args []string) error {
 			a.running = true
+			if err := given(cmd); err != nil {
+				return err
+			}
 			return do(cmd, args)
 		}
 	}
 	for _, sub := range c.Commands() {
 		a.mark(sub)
 	}
+}
+
+// given refuses flags that were given and are empty, as a shell variable that is not set makes them: what stands in for a flag
+// that is left out is not what was asked for.
+func given(c *cobra.Command) error {
+	for _, name := range []string{"hub", "token", "token-file", "save-token", "out", "claim"} {
+		if f := c.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			return usage("--%s is empty: leave it out, or give a value", name)
+		}
+	}
+	return nil
 }
 
 // noun is a command that only has verbs.

@@ -57,6 +57,9 @@ type Client struct {
 
 // New checks the configuration. It does not contact the hub.
 func New(cfg Config) (*Client, error) {
+	if strings.Contains(cfg.Hub, "@") {
+		return nil, errors.New("hub URL: no user or password can stand in it") // and it is not quoted: it may hold one
+	}
 	hub, err := seal.ParseOrigin(strings.TrimSuffix(cfg.Hub, "/"))
 	if err != nil {
 		return nil, fmt.Errorf("hub URL %.300q: %w", cfg.Hub, err)

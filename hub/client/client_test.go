@@ -360,6 +360,11 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%q was accepted", hub)
 		}
 	}
+	for _, hub := range []string{"http://user:secret@hub.example", "http://user:sec/secret@hub.example", "user:secret@hub"} {
+		if _, err := client.New(client.Config{Hub: hub}); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("hub with a password: error %v", err)
+		}
+	}
 	_, err := client.New(client.Config{Hub: "http://h", Token: "secret\r\nX: y"})
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("token: error %v", err)
