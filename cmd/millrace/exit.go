@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"github.com/millrace/millrace/hub/client"
@@ -106,6 +108,11 @@ func classify(err error) failure {
 		return refused(problem, err)
 	case is(context.Canceled):
 		f.exit, f.Code, f.Retryable = exitInterrupted, "interrupted", true
+	case is(syscall.ENOSPC, syscall.EDQUOT): // whatever it was that did not fit
+		f.exit, f.Code = exitInternal, "no_space"
+		if full := syscall.ENOSPC.Error(); !strings.Contains(f.Detail, full) {
+			f.Detail = full + ": " + f.Detail
+		}
 	case is(client.ErrUnreachable, context.DeadlineExceeded):
 		f.exit, f.Code, f.Retryable = exitUnreachable, "unreachable", true
 	case is(seal.ErrNotSealed, seal.ErrNoStanza):
@@ -140,6 +147,14 @@ func refused(p *client.Problem, err error) failure {
 		f.exit, f.kind, f.Detail = exitInternal, "", plain(err.Error())
 	}
 	return f
+}
+
+// ofData says of an error of the store that the data folder is at fault, where it lacks a part or does not let one in.
+func ofData(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("%w: %w", errData, err)
+	}
+	return err
 }
 
 // plain makes one line without control characters of text that may come from anywhere, so that a hub or a file cannot

@@ -71,7 +71,7 @@ func (a *app) offlineKeys(file string, c *cobra.Command, change func(*keyring.Ri
 		return fmt.Errorf("%w: stop the hub first, or ask it: millrace key show --hub URL", err)
 	}
 	if err != nil {
-		return err
+		return ofData(err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	ring, err := openRing(cfg)

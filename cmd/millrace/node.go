@@ -53,7 +53,7 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 		Committed: func(blocks, bytes int, took time.Duration) { running.Load().Committed(blocks, bytes, took) },
 	})
 	if err != nil {
-		return n, err
+		return n, ofData(err)
 	}
 	ring, err := openRing(cfg)
 	if err != nil {
@@ -74,7 +74,7 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	}
 	running.Store(n.hub)
 	if err := n.store.Start(ctx, n.hub.Machine()); err != nil {
-		return n, err
+		return n, ofData(err)
 	}
 	n.hub.Start(n.store)
 	n.started = true
@@ -164,9 +164,9 @@ func (n *node) stop(timeout time.Duration) error {
 	}
 	switch {
 	case n.started:
-		errs = append(errs, n.hub.Close(ctx))
+		errs = append(errs, ofData(n.hub.Close(ctx)))
 	case n.store != nil:
-		errs = append(errs, n.store.Close())
+		errs = append(errs, ofData(n.store.Close()))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)

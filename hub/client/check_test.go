@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -65,7 +64,7 @@ func TestAnswersAreChecked(t *testing.T) {
 		}
 		body, _ := json.Marshal(change(members))
 		w.WriteHeader(answer.Code)
-		io.WriteString(w, string(body))
+		w.Write(body)
 	}))
 	defer server.Close()
 	c, err := client.New(client.Config{Hub: server.URL, Token: bearer})
