@@ -4,7 +4,7 @@
 //	Submit      a caller's ops join the open block, or are refused at once when too many wait      queue.go
 //	sequence    one goroutine checks them against the present state and proposes a block           sequencer.go
 //	Apply       the durable block is applied to the ledger, and its callers wake                   machine.go
-//	release     an unlock's outcome, which only Apply makes, takes the file key out of its wrap    release.go
+//	Release     an unlock's outcome, which only Apply makes, takes the file key out of its wrap    release.go
 package hub
 
 import (
@@ -217,8 +217,8 @@ func (h *Hub) Close(ctx context.Context) error {
 	}
 }
 
-// fail is the end: what is durable is not known. Callers who wait get ErrUnknown if the process lives long enough.
-func (h *Hub) fail(err error) {
+// Fail is the end, for the sequencer and the log to report: what is durable is not known. Callers who wait get ErrUnknown if the process lives long enough.
+func (h *Hub) Fail(err error) {
 	h.dying.Do(func() {
 		h.queue.close()
 		close(h.dead)
@@ -226,9 +226,6 @@ func (h *Hub) fail(err error) {
 		h.cfg.Fatal(err)
 	})
 }
-
-// Fail is for the log to report that it cannot go on.
-func (h *Hub) Fail(err error) { h.fail(err) }
 
 // Dead is closed when the hub cannot go on.
 func (h *Hub) Dead() <-chan struct{} { return h.dead }

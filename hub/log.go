@@ -29,8 +29,8 @@ var (
 	ErrUnknown = errors.New("the outcome is not known: send the same op again")
 )
 
-// Batch is ops that one caller submits together. They are independent: each is applied or refused by itself, in order. A
-// caller keeps a Batch for as many submissions as it likes, one at a time.
+// Batch is ops that one caller submits together. They are independent: each is applied or refused by itself, against the
+// ledger before the batch and, in order, behind those before it. A caller keeps a Batch for as many submissions as it likes, one at a time.
 type Batch struct {
 	Ops    []ledger.Op
 	Detail []byte // of an op that has one; it is then the only op

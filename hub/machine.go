@@ -13,17 +13,14 @@ type Machine struct{ h *Hub }
 // Apply does what a durable block says, and answers the callers who wait for it: acknowledgements leave only from here.
 func (m Machine) Apply(index uint64, block []byte) error {
 	h := m.h
-	header, _, _, err := ledger.DecodeHeader(block)
-	if err != nil {
-		return err
-	}
+	var err error
 	h.mu.Lock()
 	h.outcomes, err = h.state.Apply(index, block, h.outcomes[:0])
 	h.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if header.Proposer == h.proposer {
+	if header := ledger.HeaderOf(block); header.Proposer == h.proposer {
 		return h.acknowledge(header.Number)
 	}
 	return nil

@@ -8,9 +8,9 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-// release takes the file key that an unlock paid for out of its wrap. It wants the unlock's outcome, and a ledger.Applied
+// Release takes the file key that an unlock paid for out of its wrap. It wants the unlock's outcome, and a ledger.Applied
 // that is of an unlock and OK comes only from a ledger's durable state: releasing before the commit does not compile.
-func (h *Hub) release(paid ledger.Applied) (seal.FileKey, error) {
+func (h *Hub) Release(paid ledger.Applied) (seal.FileKey, error) {
 	h.mu.RLock()
 	id, wrapped, ok := h.state.WrappedKey(paid)
 	h.mu.RUnlock()

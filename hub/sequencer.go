@@ -52,7 +52,7 @@ func (h *Hub) sequence() {
 		}
 		h.flying <- f
 		if err := h.log.Propose(f.builder.Seal(header)); err != nil {
-			h.fail(fmt.Errorf("proposing block %d: %w", number, err))
+			h.Fail(fmt.Errorf("proposing block %d: %w", number, err))
 			return
 		}
 	}

@@ -27,9 +27,6 @@ func (h *Hub) Unlock(b *Batch, p Purchase) (ledger.Applied, seal.FileKey, error)
 	if !b.Out[0].Result().OK() {
 		return b.Out[0], seal.FileKey{}, nil
 	}
-	key, err := h.release(b.Out[0])
+	key, err := h.Release(b.Out[0])
 	return b.Out[0], key, err
 }
-
-// Release is for the outcomes of unlocks that were submitted in a batch.
-func (h *Hub) Release(paid ledger.Applied) (seal.FileKey, error) { return h.release(paid) }

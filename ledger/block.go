@@ -97,14 +97,19 @@ func DecodeHeader(block []byte) (h Header, count int, ops []byte, err error) {
 	case le.Uint32(block[76:]) != blockCRC(block):
 		return h, 0, nil, fmt.Errorf("%w: wrong checksum", ErrBlock)
 	}
-	h = Header{
+	return HeaderOf(block), int(le.Uint32(block[4:])), block[HeaderSize:], nil
+}
+
+// HeaderOf is the header of a block that DecodeHeader or Apply has accepted; nothing is checked again.
+func HeaderOf(block []byte) Header {
+	le := binary.LittleEndian
+	return Header{
 		Time:     le.Uint64(block[8:]),
 		Proposer: le.Uint64(block[16:]),
 		Number:   le.Uint64(block[24:]),
 		Parent:   le.Uint64(block[32:]),
 		Head:     [32]byte(block[40:72]),
 	}
-	return h, int(le.Uint32(block[4:])), block[HeaderSize:], nil
 }
 
 func blockCRC(block []byte) uint32 {

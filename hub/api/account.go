@@ -69,8 +69,7 @@ func (c *call) getAccount() *problem {
 	}
 	a, ok := c.hub.Account(no)
 	if !ok {
-		p := refusal(ledger.AccountUnknown)
-		return &p
+		return refusal(ledger.AccountUnknown)
 	}
 	c.begin("account")
 	c.accountNo(no)

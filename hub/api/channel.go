@@ -45,12 +45,10 @@ func (c *call) getChannel() *problem {
 	}
 	ch, ok := c.hub.Channel(ledger.ChannelNo(no))
 	if !ok {
-		p := refusal(ledger.ChannelUnknown)
-		return &p
+		return refusal(ledger.ChannelUnknown)
 	}
 	if !c.grant.Operator && ch.Payer != c.grant.Account && ch.Payee != c.grant.Account {
-		p := refusal(ledger.NotPermitted)
-		return &p
+		return refusal(ledger.NotPermitted)
 	}
 	c.begin("channel")
 	c.channelNumber(no)

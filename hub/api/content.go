@@ -99,8 +99,7 @@ func (c *call) getContent() *problem {
 	}
 	content, ok := c.hub.Content(id)
 	if !ok {
-		p := refusal(ledger.ContentUnknown)
-		return &p
+		return refusal(ledger.ContentUnknown)
 	}
 	c.begin("content")
 	c.contentName(id)

@@ -67,13 +67,11 @@ func (c *call) getHealth() *problem {
 func (c *call) getReadiness() *problem {
 	select {
 	case <-c.hub.Dead():
-		p := cannotNow(hub.ErrUnknown)
-		return &p
+		return cannotNow(hub.ErrUnknown)
 	default:
 	}
 	if c.server.draining.Load() {
-		p := cannotNow(hub.ErrClosed)
-		return &p
+		return cannotNow(hub.ErrClosed)
 	}
 	c.begin("status")
 	c.quote("ready")

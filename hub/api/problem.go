@@ -93,14 +93,14 @@ var refusals = map[ledger.Result]struct {
 }
 
 // refusal is the problem of a refused op.
-func refusal(r ledger.Result) problem {
+func refusal(r ledger.Result) *problem {
 	row := refusals[r]
-	return problem{status: row.status, code: r.String(), detail: row.detail, retryable: r.Retryable()}
+	return &problem{status: row.status, code: r.String(), detail: row.detail, retryable: r.Retryable()}
 }
 
 // cannotNow is the problem of an op of which nothing is known to have been done.
-func cannotNow(err error) problem {
-	p := problem{status: 503, code: "unavailable", retryable: true, detail: "the hub cannot do this now: send the same request again"}
+func cannotNow(err error) *problem {
+	p := &problem{status: 503, code: "unavailable", retryable: true, detail: "the hub cannot do this now: send the same request again"}
 	switch {
 	case errors.Is(err, hub.ErrOverload):
 		p.code, p.detail = "overloaded", "more payments wait than the hub takes: send the same request again in a moment"

@@ -194,14 +194,12 @@ func (c *call) failed(err error) *problem {
 	if !errors.Is(err, hub.ErrOverload) && !errors.Is(err, hub.ErrClosed) { // those two are counted, and can be many
 		c.server.cfg.Logger.Error("request failed", "path", string(c.ctx.Path()), "err", err)
 	}
-	p := cannotNow(err)
-	return &p
+	return cannotNow(err)
 }
 
 func (c *call) outcome(a ledger.Applied) (ledger.Applied, *problem) {
 	if !a.Result().OK() {
-		p := refusal(a.Result())
-		return a, &p
+		return a, refusal(a.Result())
 	}
 	return a, nil
 }
