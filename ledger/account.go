@@ -51,5 +51,6 @@ func (s *State) checkOpenAccount(op *Op, now uint64) Applied {
 func (s *State) openAccount(op *Op, now uint64) Applied {
 	no, row := s.accounts.add()
 	row.Opened = now
+	s.leg(Leg{Kind: op.Kind, From: AccountNo(no), Object: no})
 	return s.remember(op, no)
 }

@@ -104,12 +104,16 @@ func (s *State) Apply(index uint64, block []byte, out []Applied) ([]Applied, err
 	s.index = index
 	s.now = max(s.now, h.Time)
 	s.ids.expire(s.now)
+	s.legs = s.legs[:0]
+	first := s.seq + 1
 	run := 0 // where the applied ops that the chain has not seen begin
 	for at := 0; at < len(ops); {
 		for _, d := range s.decodeSome(ops[at:]) {
 			a := s.check(&d.op, d.detail, s.now)
 			if a.result == Undecided {
+				n := len(s.legs)
 				a = s.mutate(&d.op, d.detail)
+				s.place(n, at, a, first)
 			} else {
 				s.chain.write(ops[run:at], s.now)
 				run = at + d.size
@@ -123,8 +127,12 @@ func (s *State) Apply(index uint64, block []byte, out []Applied) ([]Applied, err
 	newest := &s.recent[MaxInFlight-1]
 	newest.index = index
 	s.chain.sumTo(&newest.head)
+	s.last = Record{Index: index, Time: s.now, First: first, Entries: int(s.seq + 1 - first), Legs: s.legs, Block: block, Head: newest.head}
 	return out, nil
 }
+
+// Last is what the last block did. It is valid until the next Apply, and as long as the block's bytes are.
+func (s *State) Last() *Record { return &s.last }
 
 // checkChain refuses a block whose proposer knew another history than this one.
 func (s *State) checkChain(index uint64, h Header) error {

@@ -61,6 +61,7 @@ func (s *State) openChannel(op *Op) Applied {
 	s.accounts.edit(uint32(op.Actor)).Channels++
 	no, row := s.channels.add()
 	*row = Channel{Payer: op.Actor, Payee: AccountNo(op.Target), Funded: op.Amount, Expiry: op.Version, Status: Open}
+	s.leg(Leg{Kind: op.Kind, Move: MoveSetAside, From: op.Actor, To: row.Payee, Object: no, Amount: op.Amount})
 	return s.remember(op, no)
 }
 
@@ -96,6 +97,7 @@ func (s *State) advance(op *Op) Applied {
 	paid := op.Amount - c.Total
 	c.Total = op.Amount
 	s.moveHeld(c.Payer, c.Payee, paid)
+	s.leg(Leg{Kind: OpAdvance, Move: MovePaidHeld, From: c.Payer, To: c.Payee, Object: op.Target, Amount: paid})
 	return s.entry(paid, op.Target)
 }
 
@@ -127,7 +129,9 @@ func (s *State) checkTopUp(op *Op, now uint64) Applied {
 
 func (s *State) topUp(op *Op) Applied {
 	s.setAside(op.Actor, op.Amount)
-	s.channels.edit(op.Target).Funded += op.Amount
+	c := s.channels.edit(op.Target)
+	c.Funded += op.Amount
+	s.leg(Leg{Kind: op.Kind, Move: MoveSetAside, From: op.Actor, To: c.Payee, Object: op.Target, Amount: op.Amount})
 	return s.remember(op, op.Target)
 }
 
@@ -171,6 +175,7 @@ func (s *State) closeChannel(op *Op, status Status) Applied {
 	c.Status = status
 	s.giveBack(c.Payer, refund)
 	s.accounts.edit(uint32(c.Payer)).Channels--
+	s.leg(Leg{Kind: op.Kind, Move: MoveGiveBack, From: c.Payer, To: c.Payee, Object: op.Target, Amount: refund})
 	return s.entry(refund, op.Target)
 }
 

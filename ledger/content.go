@@ -186,6 +186,7 @@ func (s *State) register(op *Op, detail []byte, now uint64) Applied {
 	s.contentByID[c.ID] = no
 	s.contentByKey[c.Commitment] = no
 	s.own(owned{account: op.Actor, content: no, seq: a.seq})
+	s.leg(Leg{Kind: op.Kind, From: op.Actor, Object: no})
 	return a
 }
 
@@ -212,6 +213,7 @@ func (s *State) reprice(op *Op) Applied {
 	c := s.contents.edit(no)
 	c.Price = op.Amount
 	c.PriceVersion++
+	s.leg(Leg{Kind: op.Kind, From: op.Actor, Object: no})
 	return s.entry(0, c.PriceVersion)
 }
 
@@ -229,5 +231,6 @@ func (s *State) checkRetire(op *Op) Applied {
 func (s *State) retire(op *Op) Applied {
 	no, _ := s.content(op.ID)
 	s.contents.edit(no).Status = Closed
+	s.leg(Leg{Kind: op.Kind, From: op.Actor, Object: no})
 	return s.entry(0, no)
 }

@@ -30,6 +30,7 @@ func (s *State) hold(op *Op) Applied {
 	s.accounts.edit(uint32(op.Actor)).Holds++
 	no, row := s.holds.add()
 	*row = Hold{Account: op.Actor, Amount: op.Amount, Status: Open}
+	s.leg(Leg{Kind: op.Kind, Move: MoveSetAside, From: op.Actor, Object: no, Amount: op.Amount})
 	return s.remember(op, no)
 }
 
@@ -66,6 +67,10 @@ func (s *State) capture(op *Op) Applied {
 	h.Status, h.Captured, h.To = Closed, op.Amount, AccountNo(op.Version)
 	s.moveHeld(h.Account, h.To, op.Amount)
 	s.giveBack(h.Account, h.Amount-op.Amount)
+	s.leg(Leg{Kind: op.Kind, Move: MovePaidHeld, From: h.Account, To: h.To, Object: op.Target, Amount: op.Amount})
+	if rest := h.Amount - op.Amount; rest > 0 {
+		s.leg(Leg{Kind: op.Kind, Move: MoveGiveBack, From: h.Account, Object: op.Target, Amount: rest})
+	}
 	s.accounts.edit(uint32(h.Account)).Holds--
 	return s.entry(op.Amount, op.Target)
 }
@@ -90,6 +95,7 @@ func (s *State) void(op *Op) Applied {
 	h := s.holds.edit(op.Target)
 	h.Status = Voided
 	s.giveBack(h.Account, h.Amount)
+	s.leg(Leg{Kind: op.Kind, Move: MoveGiveBack, From: h.Account, Object: op.Target, Amount: h.Amount})
 	s.accounts.edit(uint32(h.Account)).Holds--
 	return s.entry(h.Amount, op.Target)
 }

@@ -102,6 +102,8 @@ type State struct {
 	contentByKey map[[32]byte]uint32
 
 	some [warmOps]decoded // Apply's own
+	legs []Leg            // of the last block
+	last Record
 }
 
 // MaxInFlight bounds how many blocks may lie between a block and the head that it names.

@@ -23,6 +23,7 @@ func (s *State) checkTransfer(op *Op, now uint64) Applied {
 
 func (s *State) transfer(op *Op) Applied {
 	s.move(op.Actor, AccountNo(op.Target), op.Amount)
+	s.leg(Leg{Kind: op.Kind, Move: MovePaid, From: op.Actor, To: AccountNo(op.Target), Amount: op.Amount})
 	return s.remember(op, 0)
 }
 

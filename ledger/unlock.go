@@ -62,14 +62,23 @@ func (s *State) checkUnlock(op *Op) Applied {
 func (s *State) unlock(op *Op) Applied {
 	no, c := s.content(op.ID)
 	fee := FeeOf(c.Price, s.params.FeePPM)
-	s.move(op.Actor, Fees, fee)
+	s.pay(op, no, Fees, fee)
 	var parts [MaxPayees]Msat
 	split(c.Price-fee, c.Payees, &parts)
 	for i, p := range c.Payees {
-		s.move(op.Actor, p.Account, parts[i])
+		s.pay(op, no, p.Account, parts[i])
 	}
 	a := s.entry(c.Price, no)
 	a.kind = OpUnlock
 	s.own(owned{account: op.Actor, content: no, seq: a.seq, paid: c.Price})
 	return a
+}
+
+// pay is one part of an unlock.
+func (s *State) pay(op *Op, content uint32, to AccountNo, part Msat) {
+	if part == 0 {
+		return
+	}
+	s.move(op.Actor, to, part)
+	s.leg(Leg{Kind: op.Kind, Move: MovePaid, From: op.Actor, To: to, Object: content, Amount: part})
 }
