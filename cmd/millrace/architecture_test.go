@@ -24,27 +24,30 @@ const module = "github.com/millrace/millrace"
 var ladder = []struct{ dir, imports string }{
 	{"ledger", ""},
 	{"ledger/ledgertest", "ledger"},
-	{"ledger/store", "ledger"},
+	{"ledger/store/...", "ledger"},
+	{"ledger/tlog", "ledger"},
 
 	{"hub/seal", "ledger"},
 	{"hub/token", "ledger"},
 	{"hub/keyring", "ledger hub/seal"},
-	{"hub", "ledger ledger/store hub/seal hub/keyring hub/token"},
-	{"hub/api/...", "ledger hub hub/seal hub/keyring hub/token"},
+	{"hub/statement", "ledger"},
+	{"hub/webhook", "ledger"},
+	{"hub", "ledger ledger/store ledger/store/index ledger/tlog hub/seal hub/keyring hub/token"},
+	{"hub/api/...", "ledger ledger/tlog hub hub/seal hub/keyring hub/token hub/statement hub/webhook"},
 	{"hub/client", "ledger hub/seal"},
 
 	{"channels", "ledger"},
 	{"channels/lightning", "ledger channels"},
 	{"channels/chain", "ledger channels"},
 
-	{"bench", "ledger ledger/store hub hub/seal hub/keyring hub/token"},
+	{"bench", "ledger ledger/store ledger/store/index ledger/tlog hub hub/seal hub/keyring hub/token"},
 
 	{"cmd/...", "*"},
 }
 
 // guarded says where alone a module (or a module whose path starts so) may be imported.
 var guarded = []struct{ module, only string }{
-	{"github.com/cockroachdb/pebble", "ledger/store"},
+	{"github.com/cockroachdb/pebble", "ledger/store/..."},
 	{"github.com/valyala/fasthttp", "hub/api/..."},
 	{"github.com/lightningnetwork/", "channels/lightning"},
 	{"github.com/btcsuite/", "channels/chain"},
