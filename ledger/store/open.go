@@ -52,6 +52,9 @@ func Init(opts Options, params ledger.Params) error {
 	if err != nil {
 		return fmt.Errorf("making the ledger: %w", err)
 	}
+	if err := makeMark(fs, dir); err != nil {
+		return err
+	}
 	return writeFile(fs, dir, "FORMAT", func(w io.Writer) error {
 		_, err := io.WriteString(w, formatLine)
 		return err
@@ -173,7 +176,7 @@ func (s *Store) Start(ctx context.Context, m Machine) error {
 	if err != nil {
 		return err
 	}
-	if err := s.checkEnd(last); err != nil {
+	if err := errors.Join(s.checkEnd(last), s.checkMark(last)); err != nil {
 		return err
 	}
 	s.opts.Logger.Info("ledger open", "block", last, "snapshot", from, "replayed", last-from, "took", time.Since(began))

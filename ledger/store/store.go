@@ -5,6 +5,7 @@
 //
 //	FORMAT              one line, "millrace data format 1": written last by Init, so a folder without it is not whole
 //	LOCK                held by the one process that has the folder open
+//	WATERMARK           the newest block known to be durable, so that a lost end of the log is found: see mark
 //	ledger/             pebble:
 //	                      "m/params"           28 bytes   ledger.Params.Encode
 //	                      "b" + index, u64 BE  a block    see ledger.Header; no index is left out
@@ -79,6 +80,7 @@ type Store struct {
 	db      *pebble.DB
 	lock    io.Closer
 	machine Machine
+	mark    *watermark // written by commit; nil before Start
 
 	mu       sync.Mutex
 	arrived  sync.Cond // queue grew, or closing
@@ -193,6 +195,8 @@ func (s *Store) makeDurable(batch *pebble.Batch, last uint64, blocks [][]byte) e
 	if err := batch.Commit(pebble.Sync); err != nil {
 		return fmt.Errorf("making blocks durable: %w", err)
 	}
+	last += uint64(len(blocks))
+	s.mark.set(s, markOf(last, blocks[len(blocks)-1]))
 	if s.opts.Committed != nil {
 		s.opts.Committed(len(blocks), bytes, time.Since(began))
 	}
@@ -261,7 +265,7 @@ func (s *Store) Close() error {
 	if started && failed == nil && behind {
 		errs = append(errs, s.writeSnapshot(s.machine.Snapshot()))
 	}
-	errs = append(errs, failed, s.db.Close(), s.lock.Close())
+	errs = append(errs, failed, s.mark.close(), s.db.Close(), s.lock.Close())
 	return errors.Join(errs...)
 }
 
