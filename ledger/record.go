@@ -21,6 +21,15 @@ func (r *Record) Op(l *Leg) (op Op, detail []byte) {
 	return op, detail
 }
 
+// ID is that of the op which a leg comes from; zero for kinds that carry none.
+func (r *Record) ID(l *Leg) OpID {
+	if !l.Kind.remembered() {
+		return OpID{}
+	}
+	op, _ := r.Op(l)
+	return op.ID
+}
+
 // Remembered is what is remembered of an op that carries an OpID: enough to tell a repeat from a reuse, and to give a repeat
 // the original outcome. An id counts for its sender alone, so nobody can spoil another's by using it first.
 type Remembered struct {

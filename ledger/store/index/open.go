@@ -1,0 +1,234 @@
+package index
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+)
+
+// format pins pebble's own format, so that a newer pebble does not make folders that this version cannot read.
+const format = pebble.FormatValueSeparation
+
+// version is that of the rows: another one is not read, but made anew.
+const version = 1
+
+// backoff is how long the builder and pebble wait on a full disk before they try again.
+const backoff = 250 * time.Millisecond
+
+// building is the folder in which tables are written before they are ingested.
+const building = "building"
+
+// watermark is how far the index is: all that it holds of the blocks up to one of them, and nothing of later ones.
+//
+//	+---------+-------+-----+--------+--------+----------+
+//	| version | index | seq | blocks | leaves | head     |
+//	| u8      | u64   | u64 | u64    | u64    | 32 bytes |
+//	+---------+-------+-----+--------+--------+----------+
+type watermark struct {
+	index  uint64   // of the last block
+	seq    uint64   // of its last entry
+	blocks uint64   // their number
+	leaves uint64   // of the transparency log: as many as blocks, or none
+	head   [32]byte // of the ledger after the last block
+}
+
+const watermarkSize = 1 + 4*8 + 32
+
+func (w *watermark) encode() []byte {
+	b := append(make([]byte, 0, watermarkSize), version)
+	for _, n := range [...]uint64{w.index, w.seq, w.blocks, w.leaves} {
+		b = binary.LittleEndian.AppendUint64(b, n)
+	}
+	return append(b, w.head[:]...)
+}
+
+func decodeWatermark(b []byte) (w watermark, err error) {
+	switch {
+	case len(b) > 0 && b[0] != version:
+		return w, fmt.Errorf("%w: made by version %d, this program reads %d; delete the folder, and it is made again", ErrFormat, b[0], version)
+	case len(b) != watermarkSize:
+		return w, corrupt("a watermark of %d bytes", len(b))
+	}
+	for i, n := range [...]*uint64{&w.index, &w.seq, &w.blocks, &w.leaves} {
+		*n = binary.LittleEndian.Uint64(b[1+8*i:])
+	}
+	copy(w.head[:], b[1+4*8:])
+	return w, nil
+}
+
+// Open opens the index in a folder, or makes an empty one.
+func Open(opts Options) (*Index, error) {
+	opts.setDefaults()
+	x := &Index{opts: opts, appended: make(chan struct{})}
+	x.moved.L = &x.mu
+	if err := opts.FS.RemoveAll(opts.FS.PathJoin(opts.Dir, building)); err != nil {
+		return nil, fmt.Errorf("removing tables that were being built: %w", err)
+	}
+	if err := opts.FS.MkdirAll(opts.FS.PathJoin(opts.Dir, building), 0o700); err != nil {
+		return nil, fmt.Errorf("making the index's folder: %w", err)
+	}
+	if err := x.openPebble(); err != nil {
+		return nil, err
+	}
+	if err := x.load(); err != nil {
+		return nil, errors.Join(err, x.db.Close())
+	}
+	x.done.Go(x.build)
+	if opts.Notary != nil {
+		x.done.Go(x.notarise)
+	}
+	return x, nil
+}
+
+func (x *Index) openPebble() error {
+	err := guarded(x.fail, func(fatal func(error)) error {
+		db, err := pebble.Open(x.opts.Dir, pebbleOptions(x.opts, fatal))
+		if err == nil {
+			x.db = db
+		}
+		return err
+	})
+	switch {
+	case pebble.IsCorruptionError(err):
+		return fmt.Errorf("%w: opening the index: %w", ErrCorrupt, err)
+	case err != nil:
+		return fmt.Errorf("opening the index: %w", err)
+	}
+	return nil
+}
+
+// load reads what is kept in memory.
+func (x *Index) load() error {
+	b, ok, err := x.get([]byte(watermarkKey))
+	if err != nil {
+		return err
+	}
+	if ok {
+		if x.durable, err = decodeWatermark(b); err != nil {
+			return err
+		}
+	}
+	if w := &x.durable; x.opts.Notary != nil && w.leaves != w.blocks {
+		return fmt.Errorf("%w: %d of %d blocks are in its transparency log; delete the folder, and it is made again", ErrFormat, w.leaves, w.blocks)
+	}
+	x.newest = x.durable
+	x.open = newSegment(x.newest)
+	x.tree.load(x.durable.leaves)
+	return nil
+}
+
+const watermarkKey = "m/watermark"
+
+// get reads one row; the bytes are the caller's.
+func (x *Index) get(key []byte) ([]byte, bool, error) {
+	v, closer, err := x.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, readError(err, "%q", key)
+	}
+	v = append([]byte(nil), v...)
+	if err := closer.Close(); err != nil {
+		return nil, false, readError(err, "%q", key)
+	}
+	return v, true, nil
+}
+
+// pebbleOptions: everything comes in sorted tables, so memtables and the log hold nothing but pebble's own notes.
+func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
+	p := &pebble.Options{
+		FS:                 o.FS,
+		FormatMajorVersion: format,
+		CacheSize:          o.CacheSize,
+		MemTableSize:       1 << 20,
+		BytesPerSync:       bytesPerSync,
+		TargetFileSizes:    [7]int64{16 << 20, 16 << 20, 32 << 20, 32 << 20, 64 << 20, 64 << 20, 64 << 20},
+		Logger:             pebbleLogger{o.Logger, fatal},
+		EventListener:      listener(o.Logger, fatal),
+	}
+	// Rows that are overwritten or come in random order are compacted, and those tables may span keyspaces of the others:
+	// these still go to the lowest level.
+	p.Experimental.IngestSplit = func() bool { return true }
+	for i := range p.Levels {
+		p.Levels[i].BlockSize = blockSize
+		p.Levels[i].IndexBlockSize = indexBlockSize
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	return p
+}
+
+// listener: who reads what is damaged gets an error; left to itself, pebble calls it fatal, on whatever goroutine found it. A
+// compaction that fails is fatal, but for want of room: then pebble tries again, and is slowed down, since left to itself it
+// would do so thousands of times a second.
+func listener(log *slog.Logger, fatal func(error)) *pebble.EventListener {
+	var corruption, background, full sync.Once
+	return &pebble.EventListener{
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			corruption.Do(func() { log.Error("index: pebble", "says", info.String()) })
+		},
+		BackgroundError: func(err error) {
+			if noRoom(err) {
+				full.Do(func() { log.Error("index: no room to compact; trying again", "err", err) })
+				time.Sleep(backoff)
+				return
+			}
+			background.Do(func() {
+				err = fmt.Errorf("index: pebble: in the background: %w", err)
+				if pebble.IsCorruptionError(err) {
+					err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+				}
+				fatal(err)
+			})
+		},
+	}
+}
+
+// noRoom says whether an error may go away when somebody makes room.
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// guarded runs f, and returns what it returns, or the first fatal word of pebble's, which would end the goroutine that hears
+// it and with it the caller. The words said go to told, too, also those after f.
+func guarded(told func(error), f func(fatal func(error)) error) error {
+	ended := make(chan error, 2)
+	go func() {
+		ended <- f(func(err error) {
+			select {
+			case ended <- err:
+			default:
+			}
+			told(err)
+		})
+	}()
+	return <-ended
+}
+
+// pebbleLogger hands pebble's words on. A fatal one ends the goroutine that said it, and through fatal the index.
+type pebbleLogger struct {
+	log   *slog.Logger
+	fatal func(error)
+}
+
+func (l pebbleLogger) Infof(format string, args ...any) {
+	l.log.Debug("index: pebble", "says", fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error("index: pebble", "says", fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	l.fatal(fmt.Errorf("index: pebble: "+format, args...))
+	runtime.Goexit()
+}
