@@ -31,9 +31,10 @@ var ladder = []struct{ dir, imports string }{
 	{"hub/token", "ledger"},
 	{"hub/keyring", "ledger hub/seal"},
 	{"hub/statement", "ledger"},
-	{"hub/webhook", "ledger"},
+	{"hub/entry", "ledger"},
+	{"hub/webhook", "ledger hub/entry"},
 	{"hub", "ledger ledger/store ledger/store/index ledger/tlog hub/seal hub/keyring hub/token"},
-	{"hub/api/...", "ledger ledger/tlog hub hub/seal hub/keyring hub/token hub/statement hub/webhook"},
+	{"hub/api/...", "ledger ledger/tlog hub hub/seal hub/keyring hub/token hub/entry hub/statement hub/webhook"},
 	{"hub/client", "ledger hub/seal"},
 
 	{"channels", "ledger"},

@@ -1,0 +1,106 @@
+// Package entry is how the hub shows entries of the ledger to the world, as JSON: one form for a page of history, for the
+// stream of events and for what a webhook delivers.
+package entry
+
+import (
+	"strconv"
+
+	"github.com/millrace/millrace/ledger"
+)
+
+// Contents finds the name of a content by its number in the ledger.
+type Contents func(no uint32) (ledger.ContentID, bool)
+
+// MaxLine bounds a line in bytes: five numbers of at most 20 digits, an id, a content and an account, with their names.
+const MaxLine = 512
+
+// MaxEntry bounds an entry in bytes: an unlock has a leg for the fee and for each payee, of at most 100 bytes.
+const MaxEntry = 256 + 128*(ledger.MaxPayees+1)
+
+// AppendLine appends a line of an account's history.
+func AppendLine(b []byte, l *ledger.Line, contents Contents) []byte {
+	b = appendStart(b, l, contents)
+	b = appendAmount(b, "change_msat", l.Change[0])
+	b = appendAmount(b, "held_change_msat", l.Change[1])
+	b = appendAmount(b, "balance_msat", l.After[0])
+	return append(appendAmount(b, "held_msat", l.After[1]), '}')
+}
+
+// AppendChannelLine appends a line of a channel's history.
+func AppendChannelLine(b []byte, l *ledger.Line, contents Contents) []byte {
+	b = appendStart(b, l, contents)
+	b = appendAmount(b, "left_change_msat", l.Change[0])
+	b = appendAmount(b, "paid_change_msat", l.Change[1])
+	b = appendAmount(b, "left_msat", l.After[0])
+	return append(appendAmount(b, "paid_msat", l.After[1]), '}')
+}
+
+// appendStart is what the lines of all histories have. What a line does not have is left out.
+func appendStart(b []byte, l *ledger.Line, contents Contents) []byte {
+	b = appendHead(b, l.Seq, l.Time, l.Kind, l.Object, contents)
+	if l.Other != 0 {
+		b = append(l.Other.Append(append(b, `,"other":"`...)), '"')
+	}
+	return appendID(b, l.ID)
+}
+
+// AppendEntry appends an entry as it stands in the ledger, with every account that it touches: for the operator alone.
+func AppendEntry(b []byte, e *ledger.Entry, contents Contents) []byte {
+	b = appendHead(b, e.Seq, e.Time, e.Kind, e.Legs[0].Object, contents)
+	b = appendID(b, e.ID)
+	b = append(b, `,"legs":[`...)
+	for i := range e.Legs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		l := &e.Legs[i]
+		b = append(append(append(b, `{"move":"`...), moves[l.Move]...), '"')
+		if l.From != 0 {
+			b = append(l.From.Append(append(b, `,"from":"`...)), '"')
+		}
+		if l.To != 0 {
+			b = append(l.To.Append(append(b, `,"to":"`...)), '"')
+		}
+		b = append(strconv.AppendUint(append(b, `,"amount_msat":`...), uint64(l.Amount), 10), '}')
+	}
+	return append(b, "]}"...)
+}
+
+// moves are the names of what a leg does with its amount.
+var moves = [...]string{
+	ledger.MoveNone: "none", ledger.MovePaid: "paid", ledger.MovePaidHeld: "paid_held",
+	ledger.MoveSetAside: "set_aside", ledger.MoveGiveBack: "give_back",
+}
+
+func appendHead(b []byte, seq, time uint64, kind ledger.Kind, object uint32, contents Contents) []byte {
+	b = strconv.AppendUint(append(b, `{"seq":`...), seq, 10)
+	b = strconv.AppendUint(append(b, `,"time":`...), time, 10)
+	b = append(append(append(b, `,"kind":"`...), kind.String()...), '"')
+	if object == 0 {
+		return b
+	}
+	switch kind {
+	case ledger.OpOpenAccount:
+		b = append(ledger.AccountNo(object).Append(append(b, `,"account":"`...)), '"')
+	case ledger.OpAdvance, ledger.OpOpenChannel, ledger.OpTopUp, ledger.OpCloseChannel, ledger.OpExpireChannel:
+		b = append(ledger.ChannelNo(object).Append(append(b, `,"channel":"`...)), '"')
+	case ledger.OpHold, ledger.OpCapture, ledger.OpVoid:
+		b = append(append(append(b, `,"hold":"`...), ledger.HoldNo(object).String()...), '"')
+	case ledger.OpUnlock, ledger.OpRegister, ledger.OpReprice, ledger.OpRetire:
+		if id, ok := contents(object); ok {
+			b = append(id.Append(append(b, `,"content":"`...)), '"')
+		}
+	}
+	return b
+}
+
+func appendID(b []byte, id ledger.OpID) []byte {
+	if id == (ledger.OpID{}) {
+		return b
+	}
+	return append(id.Append(append(b, `,"id":"`...)), '"')
+}
+
+func appendAmount(b []byte, name string, msat int64) []byte {
+	return strconv.AppendInt(append(append(append(b, `,"`...), name...), `":`...), msat, 10)
+}
