@@ -9,14 +9,19 @@ LISTEN     ?= 127.0.0.1:8402
 STATICCHECK = $(GO) tool -modfile=.ci/tools.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test test-race check bench bench-quick fuzz cover clean
+.PHONY: help deps deps-hledger deps-npm build run test test-race check bench bench-quick fuzz cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
-deps: ## install what some tests use beside Go (hledger), where there is apt-get; as root, or by sudo
+deps: deps-hledger deps-npm ## install what some tests use beside Go: hledger, where there is apt-get (as root, or by sudo), and npm packages
+
+deps-hledger:
 	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends hledger"; \
 		$$install || { $$root apt-get update && $$install; }
+
+deps-npm:
+	npm ci --prefix hub/webhook/testdata/npm --ignore-scripts --no-audit --no-fund
 
 build: ## build bin/millrace
 	@mkdir -p bin

@@ -1,0 +1,120 @@
+package webhook_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/millrace/millrace/hub/webhook"
+)
+
+func TestPublic(t *testing.T) {
+	for text, want := range map[string]bool{
+		"93.184.216.34": true, "1.1.1.1": true, "223.255.255.255": true, "172.32.0.1": true, "100.128.0.1": true,
+		"2606:4700:4700::1111": true, "2a00:1450::1": true, "::ffff:93.184.216.34": true,
+
+		"0.0.0.0": false, "0.1.2.3": false, "127.0.0.1": false, "127.255.255.254": false, "10.1.2.3": false, "172.16.0.1": false,
+		"172.31.255.255": false, "192.168.1.1": false, "169.254.169.254": false, "169.254.170.2": false, "100.64.0.1": false,
+		"100.100.100.200": false, "192.0.0.192": false, "192.0.2.1": false, "198.18.0.1": false, "198.51.100.7": false,
+		"203.0.113.9": false, "224.0.0.1": false, "239.255.255.255": false, "240.0.0.1": false, "255.255.255.255": false,
+		"168.63.129.16": false, "192.88.99.1": false,
+
+		"::": false, "::1": false, "fe80::1": false, "fe80::1%eth0": false, "fc00::1": false, "fd00:ec2::254": false, "ff02::1": false,
+		"::ffff:127.0.0.1": false, "::ffff:169.254.169.254": false, "::ffff:10.0.0.1": false, "::127.0.0.1": false,
+		"64:ff9b::7f00:1": false, "64:ff9b::a9fe:a9fe": false, "64:ff9b:1::1": false, "100::1": false, "2001::1": false,
+		"2001:db8::1": false, "2002:7f00:1::": false, "2002:a9fe:a9fe::1": false, "3fff::1": false, "fec0::1": false, "5f00::1": false,
+		"2606:4700:4700::1111%eth0": false,
+	} {
+		if got := webhook.Public(netip.MustParseAddr(text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	if webhook.Public(netip.Addr{}) {
+		t.Error("no address at all is public")
+	}
+}
+
+func TestURL(t *testing.T) {
+	r := newRig(t)
+	r.stop()
+	r.start(false)
+	for _, bad := range []string{
+		"", "hooks.example.com", "http://hooks.example.com/x", "ftp://hooks.example.com", "https://", "https:///x", "https:x",
+		"https://user:pass@hooks.example.com", "https://user@hooks.example.com", "https://hooks.example.com/#x", "//hooks.example.com",
+		"https://127.0.0.1/", "https://[::1]/", "https://[::ffff:10.0.0.1]:8443/", "https://169.254.169.254/latest/meta-data/",
+		"https://hooks.example.com/\n", "https://hooks.example.com/\u00e4", "https://hooks.example.com/" + strings.Repeat("x", webhook.MaxURL),
+		"https://hooks.example.com:port/", "javascript:alert(1)", "file:///etc/passwd",
+	} {
+		if _, _, err := r.Add(alice, bad, nil); !errors.Is(err, webhook.ErrURL) || strings.Contains(err.Error(), "user:") {
+			t.Errorf("%.60q: %v", bad, err)
+		}
+	}
+	for _, good := range []string{"https://hooks.example.com", "https://hooks.example.com:8443/a/b?c=d%20e", "https://1.1.1.1/"} {
+		if _, _, err := r.Add(alice, good, nil); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	if n := len(r.List(alice)); n != 3 {
+		t.Errorf("%d webhooks", n)
+	}
+}
+
+// TestDialGuard: a name that resolves to this machine is refused when it is dialled, before a byte is sent.
+func TestDialGuard(t *testing.T) {
+	var reached atomic.Int32
+	secret := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	secret.Config.ErrorLog = nil
+	defer secret.Close()
+	r := newRig(t)
+	r.stop()
+	r.start(false)
+	_, port, _ := strings.Cut(strings.TrimPrefix(secret.URL, "https://"), ":")
+	r.add(alice, "https://localhost:"+port+"/")
+	r.history.pay(alice, 1)
+	eventually(t, "it has failed", func() bool { return r.only(alice).Attempts == 1 })
+	if e := r.only(alice); !strings.Contains(e.Error, "public internet") || reached.Load() != 0 {
+		t.Errorf("%+v, reached %d times", e, reached.Load())
+	}
+}
+
+// TestDetours: no redirect is followed, and no proxy of the environment asked.
+func TestDetours(t *testing.T) {
+	var reached atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	defer elsewhere.Close()
+	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"} {
+		t.Setenv(name, elsewhere.URL)
+	}
+	r, to := newRig(t), newReceiver(t)
+	r.add(alice, to.URL)
+	to.answers(func(w http.ResponseWriter, q *http.Request) {
+		http.Redirect(w, q, elsewhere.URL, http.StatusTemporaryRedirect)
+	})
+	r.history.pay(alice, 1)
+	eventually(t, "it has failed", func() bool { return r.only(alice).Attempts == 1 })
+	if e := r.only(alice); e.Error != "answered 307" || reached.Load() != 0 {
+		t.Errorf("%+v, elsewhere was reached %d times", e, reached.Load())
+	}
+}
+
+// TestEndlessAnswer: what a receiver says is not listened to for long.
+func TestEndlessAnswer(t *testing.T) {
+	r, to := newRig(t), newReceiver(t)
+	r.add(alice, to.URL)
+	to.answers(func(w http.ResponseWriter, q *http.Request) {
+		for q.Context().Err() == nil {
+			if _, err := io.WriteString(w, strings.Repeat("blah ", 1000)); err != nil {
+				return
+			}
+		}
+	})
+	r.history.pay(alice, 1)
+	eventually(t, "the first has arrived", func() bool { return r.only(alice).Cursor == 1 })
+	r.history.pay(alice, 1)
+	eventually(t, "the second has arrived", func() bool { return r.only(alice).Cursor == 2 })
+}
