@@ -81,6 +81,7 @@ type Hub struct {
 	proposer uint64 // marks this process's own blocks
 	mint     *token.Mint
 	metrics  *metrics
+	space    func() (free int64, full bool) // nil: not watched
 	log      Log
 	queue    *queue
 
@@ -169,7 +170,7 @@ func (h *Hub) Submit(b *Batch) error {
 	}
 	select {
 	case <-b.done:
-		return nil
+		return b.err
 	case <-h.dead:
 		return ErrUnknown
 	}

@@ -9,7 +9,8 @@ import (
 
 // Log is where blocks become durable and get their order. ledger/store implements it on pebble.
 type Log interface {
-	// Propose queues a block; the outcome is the machine's Apply. The block's bytes must not change until then.
+	// Propose queues a block; the outcome is the machine's Apply. The block's bytes must not change until then. An error that
+	// is store.ErrNoSpace means that nothing was queued, and that it may be tried again; any other is the end.
 	Propose(block []byte) error
 	// Barrier returns when everything proposed before this call is applied.
 	Barrier(ctx context.Context) error
@@ -22,6 +23,8 @@ type Log interface {
 var (
 	// ErrOverload means that more ops wait than may: nothing was done, try again in a moment.
 	ErrOverload = errors.New("the hub is overloaded")
+	// ErrNoSpace means that the disk is as good as full: nothing was done, try again when there is room.
+	ErrNoSpace = errors.New("the hub has no room on its disk")
 	// ErrClosed means that the hub is stopping: nothing was done.
 	ErrClosed = errors.New("the hub is stopping")
 	// ErrUnknown means that the hub died while the op was on its way to the disk: it may or may not have been applied, and
@@ -38,7 +41,8 @@ type Batch struct {
 	Out []ledger.Applied
 
 	left int           // ops that went into a block; the sequencer's own
-	done chan struct{} // holds a token when left is zero
+	err  error         // why nothing was done; written before done
+	done chan struct{} // holds a token when the batch is decided
 }
 
 // Reset empties the batch for the next submission.
@@ -51,6 +55,7 @@ func (b *Batch) weight() int { return ledger.MaxOp*len(b.Ops) + len(b.Detail) }
 
 // prepare makes room for the outcomes.
 func (b *Batch) prepare() {
+	b.err = nil
 	if b.done == nil {
 		b.done = make(chan struct{}, 1)
 	}

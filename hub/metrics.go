@@ -24,7 +24,7 @@ func newMetrics(h *Hub) *metrics {
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "millrace_ops_total",
 			Help: "Ops decided, by result: applied, repeated, or the name of the refusal."}, []string{"result"}),
 		notTaken: prometheus.NewCounter(prometheus.CounterOpts{Name: "millrace_ops_not_taken_total",
-			Help: "Ops told to come back, because too many waited or the hub was stopping."}),
+			Help: "Ops told to come back, because too many waited, the disk was full or the hub was stopping."}),
 		released: prometheus.NewCounter(prometheus.CounterOpts{Name: "millrace_secrets_released_total",
 			Help: "File keys handed out, repeats included."}),
 		blockOps: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "millrace_block_ops",
@@ -84,6 +84,26 @@ func (h *Hub) WatchLag(lag func() (watermark, snapshot uint64)) {
 			return float64([...]uint64{watermark, snapshot}[i])
 		}))
 	}
+}
+
+// WatchSpace adds a gauge for the bytes that are left on the disk, -1 if that is not known, and lets Full tell whether ops are
+// refused for want of them. It must be called before anybody asks.
+func (h *Hub) WatchSpace(space func() (free int64, full bool)) {
+	h.space = space
+	h.metrics.gauges = append(h.metrics.gauges, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "millrace_disk_free_bytes",
+		Help: "Bytes left on the disk of the data folder, or of the log's, whichever has less; -1: not known."}, func() float64 {
+		free, _ := space()
+		return float64(free)
+	}))
+}
+
+// Full says whether ops are refused because the disk is.
+func (h *Hub) Full() bool {
+	if h.space == nil {
+		return false
+	}
+	_, full := h.space()
+	return full
 }
 
 func (m *metrics) all() []prometheus.Collector {

@@ -87,11 +87,15 @@ type rig struct {
 type setup struct {
 	cfg hub.Config
 	fee uint32
+	dir string // empty: a temporary one
 }
 
 func newRig(t testing.TB, s setup) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), cfg: s.cfg, fatal: make(chan error, 8)}
+	r := &rig{t: t, dir: s.dir, cfg: s.cfg, fatal: make(chan error, 8)}
+	if r.dir == "" {
+		r.dir = t.TempDir()
+	}
 	params := ledger.DefaultParams()
 	params.FeePPM = s.fee
 	if err := store.Init(store.Options{Dir: r.dir}, params); err != nil {
@@ -113,6 +117,7 @@ func (r *rig) start() {
 	}
 	r.log = &valve{Log: r.store}
 	r.WatchLag(r.store.Lag)
+	r.WatchSpace(r.store.Space)
 	r.reg = prometheus.NewRegistry()
 	r.reg.MustRegister(r.Collectors()...)
 	h := r.Hub

@@ -1,9 +1,11 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store"
 )
 
 // blocksInFlight bounds the blocks between the sequencer and the answers: one that is applied, one that syncs, and one that
@@ -50,12 +52,26 @@ func (h *Hub) sequence() {
 			h.free <- f
 			continue
 		}
-		h.flying <- f
-		if err := h.log.Propose(f.builder.Seal(header)); err != nil {
+		switch err := h.log.Propose(f.builder.Seal(header)); {
+		case err == nil:
+			h.flying <- f // Apply may have come before, and waits for it
+		case errors.Is(err, store.ErrNoSpace):
+			h.turnAway(f)
+		default:
 			h.Fail(fmt.Errorf("proposing block %d: %w", number, err))
 			return
 		}
 	}
+}
+
+// turnAway refuses a block's batches, of which nothing was done: what was answered early of them was done, or refused, before.
+func (h *Hub) turnAway(f *flight) {
+	for _, b := range f.batches {
+		b.err = ErrNoSpace
+		h.metrics.notTaken.Add(float64(len(b.Ops)))
+		b.done <- struct{}{}
+	}
+	h.free <- f
 }
 
 // gather checks what was taken against the present state, wakes whoever has all his answers, and puts the rest in the block.

@@ -58,6 +58,8 @@ type config struct {
 	ShutdownTimeout duration `toml:"shutdown_timeout"`
 	// SnapshotEveryBytes is how many bytes of log make a snapshot worth writing. Zero: only a graceful stop writes one.
 	SnapshotEveryBytes int64 `toml:"snapshot_every_bytes"`
+	// DiskReserveBytes must be left on the disk for payments to be taken. Zero: 64 MiB, but at most a tenth of the disk.
+	DiskReserveBytes int64 `toml:"disk_reserve_bytes"`
 	// WALDir is a folder for pebble's write-ahead log, best on a disk of its own. Empty: within Data.
 	WALDir string `toml:"wal_dir"`
 	// LogLevel is the least level that is logged: debug, info, warn or error. Its zero value is info.
@@ -116,6 +118,7 @@ func bindServeFlags(fs *pflag.FlagSet, c *config) {
 	fs.DurationVar(&c.RequestTimeout.Duration, "request-timeout", c.RequestTimeout.Duration, "time for one request")
 	fs.DurationVar(&c.ShutdownTimeout.Duration, "shutdown-timeout", c.ShutdownTimeout.Duration, "time for a graceful stop")
 	fs.Int64Var(&c.SnapshotEveryBytes, "snapshot-every-bytes", c.SnapshotEveryBytes, "bytes of log between snapshots (0: only at stop)")
+	fs.Int64Var(&c.DiskReserveBytes, "disk-reserve-bytes", c.DiskReserveBytes, "bytes of the disk to leave free (0: 64 MiB, at most a tenth)")
 	fs.StringVar(&c.WALDir, "wal-dir", c.WALDir, "folder of the write-ahead log, the same as was given to init (empty: within --data)")
 	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
@@ -282,6 +285,7 @@ func (c *config) validate() error {
 	refuse(c.MaxQueueOps < 1, "max_queue_ops: %d is not positive", c.MaxQueueOps)
 	refuse(c.RequestTimeout.Duration <= 0, "request_timeout: %v is not positive", c.RequestTimeout)
 	refuse(c.ShutdownTimeout.Duration <= 0, "shutdown_timeout: %v is not positive", c.ShutdownTimeout)
+	refuse(c.DiskReserveBytes < 0, "disk_reserve_bytes: %d is negative", c.DiskReserveBytes)
 	refuse(c.SnapshotEveryBytes < 0, "snapshot_every_bytes: %d is negative", c.SnapshotEveryBytes)
 	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log_format: %q is not text or json", c.LogFormat)
 	refuse((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls_cert_file and tls_key_file: set both or none")

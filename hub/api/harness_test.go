@@ -94,6 +94,7 @@ func (r *rig) pebble(dir string, params ledger.Params) hub.Log {
 	s, err := store.Open(store.Options{Dir: dir, Fatal: r.hub.Fail, Committed: r.hub.Committed})
 	r.must(err)
 	r.hub.WatchLag(s.Lag)
+	r.hub.WatchSpace(s.Space)
 	r.must(s.Start(context.Background(), r.hub.Machine()))
 	return s
 }

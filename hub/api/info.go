@@ -73,6 +73,9 @@ func (c *call) getReadiness() *problem {
 	if c.server.draining.Load() {
 		return cannotNow(hub.ErrClosed)
 	}
+	if c.hub.Full() {
+		return cannotNow(hub.ErrNoSpace)
+	}
 	c.begin("status")
 	c.quote("ready")
 	c.end()

@@ -29,6 +29,8 @@ func (p problem) write(ctx *fasthttp.RequestCtx) {
 	switch {
 	case p.status == 401:
 		h.Set("WWW-Authenticate", "Bearer")
+	case p.code == "no_space":
+		h.Set("Retry-After", "5") // somebody has to make room
 	case p.status == 503:
 		h.Set("Retry-After", "1")
 	case p.allow != "":
@@ -104,6 +106,8 @@ func cannotNow(err error) *problem {
 	switch {
 	case errors.Is(err, hub.ErrOverload):
 		p.code, p.detail = "overloaded", "more payments wait than the hub takes: send the same request again in a moment"
+	case errors.Is(err, hub.ErrNoSpace):
+		p.code, p.detail = "no_space", "the hub's disk is full: nothing was done, send the same request again when there is room; reads, and opening what is owned, go on"
 	case errors.Is(err, hub.ErrClosed):
 		p.code, p.detail = "stopping", "the hub is stopping: send the same request again in a moment"
 	case errors.Is(err, hub.ErrUnknown):

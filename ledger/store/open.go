@@ -88,7 +88,9 @@ func Open(opts Options) (*Store, error) {
 	}
 	s := &Store{opts: opts, lock: lock, committed: make(chan [][]byte, 1), ended: make(chan struct{}), writing: make(chan struct{}, 1)}
 	s.arrived.L, s.grown.L = &s.mu, &s.mu
+	s.watchSpace()
 	if err := s.openPebble(); err != nil {
+		s.space.Close()
 		return nil, errors.Join(err, lock.Close())
 	}
 	return s, nil
@@ -101,6 +103,7 @@ func (s *Store) openPebble() (err error) {
 	}
 	err = guarded(s.fail, func(fatal func(error)) error {
 		opts := pebbleOptions(s.opts, fatal)
+		s.guardSpace(opts)
 		opts.ErrorIfNotExists = true
 		db, err := pebble.Open(path, opts)
 		if err == nil {
@@ -183,6 +186,7 @@ func (s *Store) Start(ctx context.Context, m Machine) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.applied, s.proposed, s.covered, s.machine = last, last, from, m
+	s.space.Watch()
 	go s.commit()
 	go s.apply()
 	return nil

@@ -5,6 +5,7 @@
 //
 //	FORMAT              one line, "millrace data format 1": written last by Init, so a folder without it is not whole
 //	LOCK                held by the one process that has the folder open
+//	BALLAST             zeros that make room for the log when the disk is full: see package space; also in a WAL folder elsewhere
 //	WATERMARK           the newest block known to be durable, so that a lost end of the log is found: see mark
 //	ledger/             pebble:
 //	                      "m/params"           28 bytes   ledger.Params.Encode
@@ -28,6 +29,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/space"
 )
 
 // Machine is what the blocks are applied to: one goroutine calls it, in the order of the log.
@@ -44,6 +46,8 @@ type Machine interface {
 var (
 	// ErrOverload is returned by Propose when more blocks wait than may.
 	ErrOverload = errors.New("too many blocks wait to be written")
+	// ErrNoSpace is returned by Propose while the disk is as good as full: what was proposed before still becomes durable.
+	ErrNoSpace = errors.New("no room on the disk")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("the log is closed")
 	// ErrFormat is returned by Open for a folder that this program cannot use: not initialised, half-written, of another version.
@@ -64,6 +68,7 @@ type Options struct {
 	Dir           string       // the data folder
 	WALDir        string       // pebble's write-ahead log elsewhere, best on a disk of its own; empty: inside Dir
 	SnapshotEvery int64        // bytes of blocks between two snapshots; 0: 256 MiB
+	DiskReserve   int64        // bytes that must be left on the disk for blocks to be taken; 0: see space.Config
 	FS            vfs.FS       // nil: the machine's
 	Logger        *slog.Logger // nil: nowhere
 	// Fatal is told when it is not known what is durable, or the machine refuses a block: the process must end, since only
@@ -80,6 +85,7 @@ type Store struct {
 	db      *pebble.DB
 	lock    io.Closer
 	machine Machine
+	space   *space.Guard
 	mark    *watermark // written by commit; nil before Start
 
 	mu       sync.Mutex
@@ -117,6 +123,8 @@ func (s *Store) Propose(block []byte) error {
 		return ErrClosed
 	case len(s.queue) >= MaxQueue:
 		return ErrOverload
+	case s.space.Full():
+		return ErrNoSpace
 	}
 	s.queue = append(s.queue, block)
 	s.proposed++
@@ -147,6 +155,12 @@ func (s *Store) Lag() (watermark, snapshot uint64) {
 	defer s.mu.Unlock()
 	return s.proposed - s.applied, s.applied - s.covered
 }
+
+// Space is how many bytes are left on the disk, -1 if that is not known, and whether Propose refuses for want of them.
+func (s *Store) Space() (free int64, full bool) { return s.space.Free(), s.space.Full() }
+
+// FS is the file system for what else lies in the data folder and is written in bulk: a full disk is waited for there, too.
+func (s *Store) FS() vfs.FS { return s.space.FS() }
 
 // commit is the first of two goroutines: what has queued up becomes one pebble batch with one sync. While it syncs, apply
 // works on what was committed before.
@@ -196,6 +210,7 @@ func (s *Store) makeDurable(batch *pebble.Batch, last uint64, blocks [][]byte) e
 		return fmt.Errorf("making blocks durable: %w", err)
 	}
 	last += uint64(len(blocks))
+	s.space.Wrote(bytes)
 	s.mark.set(s, markOf(last, blocks[len(blocks)-1]))
 	if s.opts.Committed != nil {
 		s.opts.Committed(len(blocks), bytes, time.Since(began))
@@ -265,7 +280,9 @@ func (s *Store) Close() error {
 	if started && failed == nil && behind {
 		errs = append(errs, s.writeSnapshot(s.machine.Snapshot()))
 	}
-	errs = append(errs, failed, s.mark.close(), s.db.Close(), s.lock.Close())
+	errs = append(errs, failed, s.mark.close(), s.db.Close())
+	s.space.Close()
+	errs = append(errs, s.lock.Close())
 	return errors.Join(errs...)
 }
 
