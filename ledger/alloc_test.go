@@ -28,7 +28,7 @@ func TestAllocations(t *testing.T) {
 			Target: uint32(ledger.FirstAccount) + (i+1)%accounts, Amount: 1, ID: w.newID(testTime)}
 	}
 	// 9 pages of ids and a little more; 144 ids in each of 256 shards of 256 slots, which grow at 192.
-	for i := uint32(w.state.Counts().IDs); i < 9*4096+100; i++ {
+	for i := uint32(accounts * 3); i < 9*4096+100; i++ {
 		w.must(transfer(i), nil)
 	}
 	for _, c := range []struct {

@@ -10,7 +10,11 @@ func (s *State) Check(op *Op, detail []byte, now uint64) Applied {
 	if op.strays() {
 		return refuse(OpMalformed)
 	}
-	return s.check(op, detail, max(now, s.now))
+	a := s.check(op, detail, max(now, s.now))
+	if a.result == unreadable {
+		return Applied{} // Apply decides, or fails
+	}
+	return a
 }
 
 func (s *State) check(op *Op, detail []byte, now uint64) Applied {
@@ -88,7 +92,7 @@ func (s *State) mutate(op *Op, detail []byte) Applied {
 
 // Apply does what a durable block says, op after op, and appends an outcome for each to out. The index must be later than
 // the last block's. An error means that the block is not what it should be, nothing was changed, and the ledger must not
-// go on: it is wrapped ErrBlock or ErrOp.
+// go on: it is wrapped ErrBlock or ErrOp; or ErrArchive, and then a part of the block was applied.
 func (s *State) Apply(index uint64, block []byte, out []Applied) ([]Applied, error) {
 	h, count, ops, err := DecodeHeader(block)
 	if err != nil {
@@ -110,11 +114,14 @@ func (s *State) Apply(index uint64, block []byte, out []Applied) ([]Applied, err
 	for at := 0; at < len(ops); {
 		for _, d := range s.decodeSome(ops[at:]) {
 			a := s.check(&d.op, d.detail, s.now)
-			if a.result == Undecided {
+			switch a.result {
+			case unreadable:
+				return out, fmt.Errorf("block %d: %w", index, ErrArchive)
+			case Undecided:
 				n := len(s.legs)
 				a = s.mutate(&d.op, d.detail)
 				s.place(n, at, a, first)
-			} else {
+			default:
 				s.chain.write(ops[run:at], s.now)
 				run = at + d.size
 			}
@@ -182,9 +189,9 @@ func checkAmount(amount Msat) Result {
 
 // checkID is for ops that carry an OpID: a repeat gets the outcome of the first.
 func (s *State) checkID(op *Op, now uint64) Applied {
-	e, r := s.ids.check(op.ID, op.Actor, op.sum(), now, s.seed)
+	e, r := s.checkWindow(op, now)
 	if r == Repeated {
-		return Applied{result: Repeated, seq: e.seq, object: e.object, amount: op.Amount}
+		return Applied{result: Repeated, seq: e.Seq, object: e.Object, amount: op.Amount}
 	}
 	return refuse(r)
 }
@@ -193,13 +200,6 @@ func (s *State) checkID(op *Op, now uint64) Applied {
 func (s *State) entry(amount Msat, object uint32) Applied {
 	s.seq++
 	return Applied{result: Done, seq: s.seq, amount: amount, object: object}
-}
-
-// remember is entry for ops that carry an OpID.
-func (s *State) remember(op *Op, object uint32) Applied {
-	a := s.entry(op.Amount, object)
-	s.ids.add(idEntry{id: op.ID, actor: op.Actor, sum: op.sum(), seq: a.seq, object: object}, s.seed)
-	return a
 }
 
 // Audit recomputes what must always hold: the sum over all accounts is zero, nobody but an external account is below zero,

@@ -185,7 +185,7 @@ func (s *State) register(op *Op, detail []byte, now uint64) Applied {
 	}
 	s.contentByID[c.ID] = no
 	s.contentByKey[c.Commitment] = no
-	s.own(owned{account: op.Actor, content: no, seq: a.seq})
+	s.own(Owned{Account: op.Actor, Content: no, Seq: a.seq})
 	s.leg(Leg{Kind: op.Kind, From: op.Actor, Object: no})
 	return a
 }

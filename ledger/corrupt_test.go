@@ -2,7 +2,6 @@ package ledger_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -13,6 +12,7 @@ import (
 	"testing/iotest"
 
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/ledgertest"
 )
 
 // frame puts a right header, with a right checksum, before any bytes.
@@ -114,7 +114,7 @@ func TestCorruptBlocks(t *testing.T) {
 
 // TestParents: the head named may be that of any of the last MaxInFlight blocks, whatever gaps their indexes have.
 func TestParents(t *testing.T) {
-	s := ledger.New(ledger.DefaultParams(), testSeed)
+	s, archive := ledger.New(ledger.DefaultParams(), testSeed), ledgertest.NewArchive()
 	type block struct {
 		index uint64
 		head  [32]byte
@@ -142,6 +142,7 @@ func TestParents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			twin.Attach(archive)
 			if _, err := twin.Apply(next, sealed, nil); err != nil {
 				t.Fatalf("block %d, parent %d blocks back: %v", i, lag, err)
 			}
@@ -150,6 +151,7 @@ func TestParents(t *testing.T) {
 		if _, err := s.Apply(next, frame(ledger.Header{Time: testTime, Parent: newest.index, Head: newest.head}, 1, ledger.AppendOp(nil, &op, nil)), nil); err != nil {
 			t.Fatal(err)
 		}
+		archive.Follow(s.Last())
 		blocks = append(blocks, block{next, s.Head()})
 	}
 }
@@ -196,14 +198,16 @@ func TestCorruptSnapshots(t *testing.T) {
 	refusesSnapshot(t, "nothing", nil)
 
 	newer := bytes.Clone(good)
-	newer[4]++
+	newer[13]++
 	refusesSnapshot(t, "a newer version", resum(newer))
 	rich := bytes.Clone(good)
-	rich[accountsAt(t, rich)+32*2]++ // dev owes less: the sum is not zero
+	rich[accountsAt(rich)+32*2]++ // dev owes less: the sum is not zero
 	refusesSnapshot(t, "a sum that is not zero", resum(rich))
-	empty := bytes.Clone(good[:accountsAt(t, good)-8])
-	empty = append(empty, make([]byte, 6*8+32)...) // no rows at all
+	empty := bytes.Clone(good[:accountsAt(good)-13])
+	clear(empty[13+4+8+ledger.MaxInFlight*40+20+40:][:16]) // no rows at all
 	refusesSnapshot(t, "no rows", resum(empty))
+	swapped := append(bytes.Clone(good[:accountsAt(good)-13]), good[len(good)-1])
+	refusesSnapshot(t, "another part than belongs", swapped)
 
 	if _, err := ledger.Restore(iotest.ErrReader(io.ErrClosedPipe), testSeed); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("a reader that fails: %v", err)
@@ -216,21 +220,20 @@ func TestCorruptSnapshots(t *testing.T) {
 	}
 }
 
-// accountsAt finds the first account's row: behind the frame, params, now, seq, time, the hash's state, and the count.
-func accountsAt(t *testing.T, snapshot []byte) int {
-	t.Helper()
-	at := 16 + ledger.MaxInFlight*40 + 28 + 24
-	at += 8 + int(binary.LittleEndian.Uint64(snapshot[at:])) + 8
-	if n := binary.LittleEndian.Uint64(snapshot[at-8:]); n < uint64(ledger.FirstAccount) || n > 100 {
-		t.Fatalf("%d accounts at %d", n, at)
-	}
-	return at
+// accountsAt finds the first account's row: behind the first part, and the frame of the second.
+func accountsAt(snapshot []byte) int {
+	return 13 + int(binary.LittleEndian.Uint32(snapshot[9:])) + 4 + 13
 }
 
-// resum writes the right checksum behind a changed snapshot.
-func resum(b []byte) []byte {
-	sum := sha256.Sum256(b[:len(b)-32])
-	return append(bytes.Clone(b[:len(b)-32]), sum[:]...)
+// resum writes the right checksums into the parts of a changed snapshot.
+func resum(snapshot []byte) []byte {
+	b := bytes.Clone(snapshot)
+	for at := 0; at < len(b); {
+		end := at + 13 + int(binary.LittleEndian.Uint32(b[at+9:]))
+		binary.LittleEndian.PutUint32(b[end:], crc32.Checksum(b[at:end], crc32.MakeTable(crc32.Castagnoli)))
+		at = end + 4
+	}
+	return b
 }
 
 type failingWriter struct{}

@@ -12,7 +12,7 @@ import (
 )
 
 // TestCuts is the metamorphic test: the same ops in the same order at the same times, cut into other blocks and with
-// restarts from snapshots anywhere between, give the same outcomes, head, digest and snapshot, byte for byte.
+// restarts from snapshots and ids and entitlements forgotten anywhere between, give the same outcomes, head, digest and snapshot, byte for byte.
 func TestCuts(t *testing.T) {
 	seeds := uint64(30)
 	if testing.Short() || raceEnabled {
@@ -38,6 +38,7 @@ func TestCuts(t *testing.T) {
 func runCut(t *testing.T, p ledger.Params, steps []ledgertest.Step, want []ledgertest.Outcome, seed uint64, most, restarts int) *ledger.State {
 	rng := newRand(seed)
 	w := newWorkbench(t, p)
+	w.state.ShrinkShelves(1 + uint32(seed%5))
 	batches := ledgertest.Cut(rng, steps, most)
 	i := 0
 	for _, batch := range batches {
@@ -46,6 +47,9 @@ func runCut(t *testing.T, p ledger.Params, steps []ledgertest.Step, want []ledge
 				t.Fatalf("seed %d, blocks of up to %d, op %d: ledger %+v, model %+v", seed, most, i, got, want[i])
 			}
 			i++
+		}
+		if restarts > 0 && rng.IntN(3) == 0 {
+			w.state.Forget(w.state.Seq() - rng.Uint64N(w.state.Seq()+1))
 		}
 		if rng.IntN(len(batches)) < restarts {
 			restart(t, w, ledger.Seed{rng.Uint64(), rng.Uint64()})
@@ -69,6 +73,7 @@ func restart(t testing.TB, w *workbench, seed ledger.Seed) {
 	if !bytes.Equal(snapshot(t, s.View()), written) {
 		t.Fatal("a restored ledger writes another snapshot")
 	}
+	s.Attach(w.archive)
 	w.state = s
 }
 
@@ -79,9 +84,9 @@ func TestHead(t *testing.T) {
 		g := ledgertest.NewGenerator(3000 + seed)
 		steps, outcomes := g.Steps(600)
 		p, le := g.Model.Params, binary.LittleEndian
-		entries := []byte("millrace ledger 1\n")
+		entries := []byte("millrace ledger 2\n")
 		entries = le.AppendUint32(entries, p.FeePPM)
-		entries = le.AppendUint64(le.AppendUint64(le.AppendUint64(entries, p.IDWindow), p.IDAhead), p.MaxIDs)
+		entries = le.AppendUint64(le.AppendUint64(entries, p.IDWindow), p.IDAhead)
 		var now, last uint64
 		for i, s := range steps {
 			now = max(now, s.Time)

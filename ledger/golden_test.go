@@ -103,7 +103,7 @@ func TestGoldenBlock(t *testing.T) {
 // TestGoldenSnapshot pins the head as well: both are functions of the ops alone. The state of SHA-256 in a snapshot is the
 // standard library's: should this test fail with a new release of Go, old snapshots no longer load (see chain.load).
 func TestGoldenSnapshot(t *testing.T) {
-	s := newScene(t, ledger.Params{FeePPM: 25_000, IDWindow: 60_000, IDAhead: 1000, MaxIDs: 1000})
+	s := newScene(t, ledger.Params{FeePPM: 25_000, IDWindow: 60_000, IDAhead: 1000})
 	s.do(s.state.Now(), ledger.Op{Kind: ledger.OpUnlock, Actor: s.alice, Amount: 400, ID: s.song}, nil)
 	head := s.state.Head()
 	golden(t, "head", head[:])

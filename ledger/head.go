@@ -18,7 +18,7 @@ type chain struct {
 
 func newChain(p Params) chain {
 	c := chain{sha: sha256.New()}
-	c.sha.Write(append([]byte("millrace ledger 1\n"), p.Encode()...))
+	c.sha.Write(append([]byte("millrace ledger 2\n"), p.Encode()...))
 	return c
 }
 

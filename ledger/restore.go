@@ -2,40 +2,41 @@ package ledger
 
 import (
 	"bufio"
-	"crypto/sha256"
 	"encoding/binary"
-	"hash"
+	"hash/crc32"
 	"io"
 )
 
-// Restore reads a snapshot that View.WriteTo wrote. The ledger is as it was: the next block goes on where it was taken. The
-// error is a wrapped ErrSnapshot, or what the reader said.
+var le = binary.LittleEndian
+
+// maxPart bounds a part in bytes: a page of contents with the longest details.
+const maxPart = pageRows * (16 + 4 + 8 + 4 + 4 + 8 + 8 + 32 + 4 + MaxDetail)
+
+// Restore reads a snapshot: all parts of one view, as WriteTo wrote them. The ledger is as it was, and the next block goes on
+// where it was taken; its ids and entitlements are in the archive, which must be attached. The error is a wrapped ErrSnapshot,
+// or what the reader said.
 func Restore(r io.Reader, seed Seed) (*State, error) {
-	d := &decoder{r: bufio.NewReaderSize(r, encoderBuffer), sha: sha256.New()}
-	if d.u32() != snapshotMagic {
-		return nil, d.fail("no snapshot")
-	}
-	if v := d.u32(); v != snapshotVersion {
-		return nil, d.fail("version %d, this program knows %d", v, snapshotVersion)
-	}
-	index := d.u64()
-	var recent [MaxInFlight]parent
-	for i := range recent {
-		recent[i].index = d.u64()
-		d.bytes(recent[i].head[:])
-	}
-	params := d.params()
+	d := &decoder{r: bufio.NewReaderSize(r, 1<<20)}
+	s := d.header(seed)
 	if d.err != nil {
 		return nil, d.err
 	}
-	s := New(params, seed)
-	s.index, s.recent = index, recent
-	d.state(s)
-	sum := [32]byte(d.sha.Sum(nil))
-	var want [32]byte
-	if d.bytes(want[:]); d.err == nil && sum != want {
-		d.err = corrupt("wrong checksum")
-	}
+	decodePages(d, accountPart, &s.accounts, 32, func(_ uint32, b []byte, a *Account) {
+		*a = Account{Available: int64(le.Uint64(b)), Held: Msat(le.Uint64(b[8:])), Opened: le.Uint64(b[16:]),
+			Channels: le.Uint32(b[24:]), Holds: le.Uint32(b[28:])}
+	})
+	holders := s.accounts.rows
+	decodePages(d, channelPart, &s.channels, 32, func(_ uint32, b []byte, c *Channel) {
+		*c = Channel{Payer: AccountNo(le.Uint32(b)), Payee: AccountNo(le.Uint32(b[4:])), Funded: Msat(le.Uint64(b[8:])),
+			Total: Msat(le.Uint64(b[16:])), Expiry: le.Uint32(b[24:]), Status: Status(le.Uint32(b[28:]))}
+		d.within(holders, c.Payer, c.Payee)
+	})
+	decodePages(d, holdPart, &s.holds, 28, func(_ uint32, b []byte, h *Hold) {
+		*h = Hold{Account: AccountNo(le.Uint32(b)), To: AccountNo(le.Uint32(b[4:])), Amount: Msat(le.Uint64(b[8:])),
+			Captured: Msat(le.Uint64(b[16:])), Status: Status(le.Uint32(b[24:]))}
+		d.within(holders, h.Account, h.To)
+	})
+	d.contents(s)
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -48,137 +49,146 @@ func Restore(r io.Reader, seed Seed) (*State, error) {
 	return s, nil
 }
 
-func (d *decoder) params() Params {
-	var b [paramsSize]byte
-	d.bytes(b[:])
-	p, err := DecodeParams(b[:])
-	if d.err == nil && err != nil {
-		d.err = corrupt("%v", err)
-	}
-	return p
-}
-
-func (d *decoder) state(s *State) {
-	s.now, s.seq, s.chain.time = d.u64(), d.u64(), d.u64()
-	if err := s.chain.load(d.blob(1024)); d.err == nil && err != nil {
-		d.err = corrupt("state of the hash: %v", err)
-	}
-	decodeRows(d, &s.accounts, func(_ uint32, a *Account) {
-		*a = Account{Available: int64(d.u64()), Held: Msat(d.u64()), Opened: d.u64(), Channels: d.u32(), Holds: d.u32()}
-	})
-	holders := s.accounts.rows
-	decodeRows(d, &s.channels, func(_ uint32, c *Channel) {
-		*c = Channel{Payer: AccountNo(d.u32()), Payee: AccountNo(d.u32()), Funded: Msat(d.u64()), Total: Msat(d.u64()),
-			Expiry: d.u32(), Status: Status(d.u32())}
-		d.within(holders, c.Payer, c.Payee)
-	})
-	decodeRows(d, &s.holds, func(_ uint32, h *Hold) {
-		*h = Hold{Account: AccountNo(d.u32()), To: AccountNo(d.u32()), Amount: Msat(d.u64()), Captured: Msat(d.u64()),
-			Status: Status(d.u32())}
-		d.within(holders, h.Account, h.To)
-	})
-	decodeRows(d, &s.contents, func(no uint32, c *Content) {
-		d.content(c)
-		if no > 0 {
-			d.within(holders, c.Seller)
-			s.contentByID[c.ID], s.contentByKey[c.Commitment] = no, no
-		}
-	})
-	contents := s.contents.rows
-	if holders < uint32(FirstAccount) || s.channels.rows == 0 || s.holds.rows == 0 || contents == 0 {
-		d.corrupt("the ledger's own rows are missing")
-	}
-	decodeRows(d, &s.ownedRows, func(row uint32, o *owned) {
-		*o = owned{account: AccountNo(d.u32()), content: d.u32(), seq: d.u64(), paid: Msat(d.u64())}
-		d.within(holders, o.account)
-		d.within(contents, AccountNo(o.content))
-		s.ownedBy.add(s.seed.hash(uint64(o.account), uint64(o.content)), row)
-	})
-	n := d.u64()
-	if n > (s.ids.span+s.ids.ahead)/bucketMillis+3 {
-		d.corrupt("%d buckets of ids", n)
-	}
-	for ; n > 0 && d.err == nil; n-- {
-		b := &bucket{hour: d.u64()}
-		decodeRows(d, &b.ids, func(row uint32, e *idEntry) {
-			d.bytes(e.id[:])
-			e.actor, e.sum, e.seq, e.object = AccountNo(d.u32()), d.u64(), d.u64(), d.u32()
-			b.by.add(s.seed.hashID(e.id, e.actor), row)
-		})
-		s.ids.buckets = append(s.ids.buckets, b)
-		s.ids.count += uint64(b.ids.rows)
-	}
-}
-
-func (d *decoder) content(c *Content) {
-	d.bytes(c.ID[:])
-	c.Seller, c.Price, c.PriceVersion, c.Status = AccountNo(d.u32()), Msat(d.u64()), d.u32(), Status(d.u32())
-	c.Registered, c.Seq = d.u64(), d.u64()
-	d.bytes(c.body[:])
-	detail := d.blob(MaxDetail)
-	if c.Seller == 0 { // row 0
-		return
-	}
-	var ok bool
-	if c.Registration, ok = decodeRegistration(detail); !ok || !splitOK(c.Payees) {
-		d.corrupt("malformed content")
-	}
-}
-
-// decodeRows reads a count and as many rows. A count that lies runs into the end of the file before it costs memory.
-func decodeRows[T any](d *decoder, t *table[T], row func(uint32, *T)) {
-	*t = table[T]{}
-	n := d.u64()
-	if n > 1<<32-1 {
-		d.corrupt("%d rows", n)
-	}
-	for ; n > 0 && d.err == nil; n-- {
-		no, p := t.add()
-		row(no, p)
-	}
-}
-
-// decoder reads and hashes. After the first error it returns zeros.
-type decoder struct {
-	r   *bufio.Reader
-	sha hash.Hash
-	err error
-	buf [8]byte
-}
-
-func (d *decoder) u32() uint32 {
-	d.bytes(d.buf[:4])
-	return binary.LittleEndian.Uint32(d.buf[:])
-}
-
-func (d *decoder) u64() uint64 {
-	d.bytes(d.buf[:8])
-	return binary.LittleEndian.Uint64(d.buf[:])
-}
-
-func (d *decoder) bytes(b []byte) {
-	if d.err == nil {
-		_, d.err = io.ReadFull(d.r, b)
-		if d.err == io.EOF || d.err == io.ErrUnexpectedEOF {
-			d.err = corrupt("cut short")
-		}
-	}
+// header reads the first part, and makes the ledger: its tables have no rows yet, but know how many they will have.
+func (d *decoder) header(seed Seed) *State {
+	b := d.part(headerPart, 0)
 	if d.err != nil {
-		clear(b)
-		return
-	}
-	d.sha.Write(b)
-}
-
-func (d *decoder) blob(limit uint64) []byte {
-	n := d.u64()
-	if n > limit {
-		d.corrupt("%d bytes where at most %d belong", n, limit)
 		return nil
 	}
-	b := make([]byte, n)
-	d.bytes(b)
-	return b
+	const fixed = headerFixed + paramsSize + 5*8 + 4*4
+	if len(b) < fixed || le.Uint32(b) != snapshotVersion {
+		d.corrupt("not a header of version %d", snapshotVersion)
+		return nil
+	}
+	params, err := DecodeParams(b[headerFixed : headerFixed+paramsSize])
+	if err != nil {
+		d.corrupt("%v", err)
+		return nil
+	}
+	s := New(params, seed)
+	s.index = le.Uint64(b[4:])
+	for i := range s.recent {
+		at := b[12+i*40:]
+		s.recent[i] = parent{le.Uint64(at), [32]byte(at[8:40])}
+	}
+	body := b[headerFixed+paramsSize:]
+	s.now, s.seq, s.chain.time, s.unlocks = le.Uint64(body), le.Uint64(body[8:]), le.Uint64(body[16:]), le.Uint64(body[24:])
+	s.ids.latest = le.Uint64(body[32:])
+	s.ids.newest, s.ids.dropped, s.owned.dropped = s.ids.latest, s.ids.latest > 0, s.unlocks > 0
+	s.accounts, s.channels, s.holds, s.contents = table[Account]{}, table[Channel]{}, table[Hold]{}, table[Content]{}
+	for i, rows := range [...]*uint32{&s.accounts.rows, &s.channels.rows, &s.holds.rows, &s.contents.rows} {
+		*rows = le.Uint32(body[40+4*i:])
+	}
+	if s.accounts.rows < uint32(FirstAccount) || s.channels.rows == 0 || s.holds.rows == 0 || s.contents.rows == 0 {
+		d.corrupt("the ledger's own rows are missing")
+	}
+	if err := s.chain.load(b[fixed:]); err != nil {
+		d.corrupt("state of the hash: %v", err)
+	}
+	return s
+}
+
+// decodePages reads a table whose rows have one size. Its number of rows is set; one that lies runs into the end of the file
+// before it costs memory.
+func decodePages[T any](d *decoder, kind byte, t *table[T], size int, row func(no uint32, b []byte, p *T)) {
+	for first := uint32(0); first < t.rows && d.err == nil; first += pageRows {
+		n := min(pageRows, t.rows-first)
+		b := d.part(kind, first/pageRows)
+		if len(b) != int(n)*size {
+			d.corrupt("a page of %d bytes where %d rows belong", len(b), n)
+			return
+		}
+		page := new([pageRows]T)
+		for i := range n {
+			row(first+i, b[int(i)*size:], &page[i])
+		}
+		t.append(page)
+	}
+}
+
+func (d *decoder) contents(s *State) {
+	for first := uint32(0); first < s.contents.rows && d.err == nil; first += pageRows {
+		b := d.part(contentPart, first/pageRows)
+		page := new([pageRows]Content)
+		for i := range min(pageRows, s.contents.rows-first) {
+			c := &page[i]
+			if b = d.content(b, c); first+i > 0 && d.err == nil {
+				d.within(s.accounts.rows, c.Seller)
+				s.contentByID[c.ID], s.contentByKey[c.Commitment] = first+i, first+i
+			}
+		}
+		if len(b) > 0 {
+			d.corrupt("bytes behind the last content of a page")
+		}
+		s.contents.append(page)
+	}
+}
+
+// content reads one row, and returns what is behind it.
+func (d *decoder) content(b []byte, c *Content) []byte {
+	const fixed = 16 + 4 + 8 + 4 + 4 + 8 + 8 + 32 + 4
+	if len(b) < fixed || uint64(len(b)-fixed) < uint64(le.Uint32(b[fixed-4:])) {
+		d.corrupt("a content cut short")
+		return nil
+	}
+	c.ID = ContentID(b[:16])
+	c.Seller, c.Price, c.PriceVersion = AccountNo(le.Uint32(b[16:])), Msat(le.Uint64(b[20:])), le.Uint32(b[28:])
+	c.Status, c.Registered, c.Seq = Status(le.Uint32(b[32:])), le.Uint64(b[36:]), le.Uint64(b[44:])
+	copy(c.body[:], b[52:84])
+	end := fixed + int(le.Uint32(b[fixed-4:]))
+	if c.Seller != 0 { // not row 0
+		var ok bool
+		if c.Registration, ok = decodeRegistration(b[fixed:end]); !ok || !splitOK(c.Payees) {
+			d.corrupt("malformed content")
+		}
+	}
+	return b[end:]
+}
+
+// decoder reads parts. After the first error it returns none.
+type decoder struct {
+	r   *bufio.Reader
+	err error
+	buf []byte
+}
+
+// part reads the next part, which must be the one wanted. Its bytes are valid until the next.
+func (d *decoder) part(kind byte, page uint32) []byte {
+	var frame [partFrame]byte
+	d.fill(frame[:])
+	n := le.Uint32(frame[9:])
+	if d.err == nil && (le.Uint32(frame[:]) != partMagic || frame[4] != kind || le.Uint32(frame[5:]) != page || n > maxPart) {
+		d.corrupt("not the part of kind %d, page %d", kind, page)
+	}
+	if d.err != nil {
+		return nil
+	}
+	d.buf = d.buf[:0]
+	for left := int(n) + 4; left > 0 && d.err == nil; { // a length that lies runs into the end before it costs memory
+		at, more := len(d.buf), min(left, 1<<18)
+		d.buf = append(d.buf, make([]byte, more)...)
+		d.fill(d.buf[at:])
+		left -= more
+	}
+	if d.err != nil {
+		return nil
+	}
+	body := d.buf[:n]
+	if crc32.Update(crc32.Checksum(frame[:], castagnoli), castagnoli, body) != le.Uint32(d.buf[n:]) {
+		d.corrupt("wrong checksum of the part of kind %d, page %d", kind, page)
+		return nil
+	}
+	return body
+}
+
+func (d *decoder) fill(b []byte) {
+	if d.err != nil {
+		return
+	}
+	_, d.err = io.ReadFull(d.r, b)
+	if d.err == io.EOF || d.err == io.ErrUnexpectedEOF {
+		d.err = corrupt("cut short")
+	}
 }
 
 func (d *decoder) within(rows uint32, numbers ...AccountNo) {
@@ -194,11 +204,4 @@ func (d *decoder) corrupt(format string, args ...any) {
 	if d.err == nil {
 		d.err = corrupt(format, args...)
 	}
-}
-
-func (d *decoder) fail(format string, args ...any) error {
-	if d.err != nil {
-		return d.err
-	}
-	return corrupt(format, args...)
 }

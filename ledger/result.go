@@ -22,8 +22,7 @@ const (
 	IDInvalid Result = 20 // not a UUIDv7
 	IDExpired Result = 21 // older than the window within which repeats are recognised
 	IDAhead   Result = 22 // further ahead of the ledger's clock than allowed
-	IDReused  Result = 23 // applied before with another body
-	IDsFull   Result = 24 // the window holds as many ids as it may
+	IDReused  Result = 23 // applied before with another body; 24 was another's in an earlier format
 
 	// What the op names.
 	AccountUnknown Result = 30
@@ -56,7 +55,7 @@ const (
 var resultNames = map[Result]string{
 	Done: "applied", Repeated: "repeated",
 	OpMalformed: "op_malformed", AmountZero: "amount_zero", AmountTooLarge: "amount_too_large",
-	IDInvalid: "id_invalid", IDExpired: "id_expired", IDAhead: "id_ahead", IDReused: "id_reused", IDsFull: "ids_full",
+	IDInvalid: "id_invalid", IDExpired: "id_expired", IDAhead: "id_ahead", IDReused: "id_reused",
 	AccountUnknown: "account_unknown", PayeeUnknown: "payee_unknown", SameAccount: "same_account",
 	ChannelUnknown: "channel_unknown", HoldUnknown: "hold_unknown", ContentUnknown: "content_unknown",
 	NotPermitted: "not_permitted", ContentExists: "content_exists", CommitmentTaken: "commitment_taken",
@@ -94,7 +93,7 @@ func (r Result) Refused() bool { return r > Repeated }
 // moves on, room returns, or money comes in.
 func (r Result) Retryable() bool {
 	switch r {
-	case IDAhead, IDsFull, TotalAbove, InsufficientFunds, SupplyExceeded:
+	case IDAhead, TotalAbove, InsufficientFunds, SupplyExceeded:
 		return true
 	case Undecided, Done, Repeated,
 		OpMalformed, AmountZero, AmountTooLarge,

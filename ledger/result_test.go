@@ -111,15 +111,7 @@ func TestEveryResult(t *testing.T) {
 	produced := map[ledger.Result]bool{}
 	for _, want := range ledger.Results() {
 		s := newScene(t, ledger.DefaultParams())
-		if want == ledger.IDsFull {
-			p := ledger.DefaultParams()
-			p.MaxIDs = s.state.Counts().IDs
-			s = newScene(t, p)
-		}
 		c, ok := s.cases()[want]
-		if want == ledger.IDsFull {
-			c, ok = s.cases()[ledger.Done]
-		}
 		if !ok {
 			t.Errorf("no op for %v", want)
 			continue
@@ -157,7 +149,7 @@ func TestRetryable(t *testing.T) {
 	retryable := map[ledger.Result]bool{
 		ledger.Done: false, ledger.Repeated: false,
 		ledger.OpMalformed: false, ledger.AmountZero: false, ledger.AmountTooLarge: false,
-		ledger.IDInvalid: false, ledger.IDExpired: false, ledger.IDAhead: true, ledger.IDReused: false, ledger.IDsFull: true,
+		ledger.IDInvalid: false, ledger.IDExpired: false, ledger.IDAhead: true, ledger.IDReused: false,
 		ledger.AccountUnknown: false, ledger.PayeeUnknown: false, ledger.SameAccount: false, ledger.ChannelUnknown: false,
 		ledger.HoldUnknown: false, ledger.ContentUnknown: false, ledger.NotPermitted: false,
 		ledger.ContentExists: false, ledger.CommitmentTaken: false, ledger.SplitInvalid: false, ledger.ExpiryInvalid: false,
@@ -328,37 +320,5 @@ func TestWrappedKey(t *testing.T) {
 	}
 	if _, _, ok := s.state.WrappedKey(ledger.Applied{}); ok {
 		t.Error("the zero Applied gives a key")
-	}
-}
-
-// TestFullWindowEmpties: a hub refuses what Check refuses, so Check itself must see room return as time goes on.
-func TestFullWindowEmpties(t *testing.T) {
-	p := ledger.DefaultParams()
-	p.MaxIDs = 4
-	w := newWorkbench(t, p)
-	a := w.account(100)
-	w.account(0)
-	at := func(now uint64) ledger.Result {
-		op := ledger.Op{Kind: ledger.OpHold, Actor: a, Amount: 1, ID: w.newID(now)}
-		return w.state.Check(&op, nil, now).Result()
-	}
-	if r := at(testTime); r != ledger.Undecided {
-		t.Fatal(r)
-	}
-	w.must(ledger.Op{Kind: ledger.OpHold, Actor: a, Amount: 1}, nil)
-	if r := at(testTime); r != ledger.IDsFull {
-		t.Fatal(r)
-	}
-	const hour = 3_600_000
-	end := testTime - testTime%hour + hour + p.IDWindow // the hour's last id is older than the window
-	if r := at(end - 1); r != ledger.IDsFull {
-		t.Errorf("before the hour has left the window: %v", r)
-	}
-	if r := at(end); r != ledger.Undecided {
-		t.Errorf("when the hour has left the window: %v", r)
-	}
-	hold := ledger.Op{Kind: ledger.OpHold, Actor: a, Amount: 1, ID: w.newID(end)}
-	if r := w.do(end, hold, nil).Result(); r != ledger.Done || w.state.Counts().IDs != 1 {
-		t.Errorf("applied then: %v, %d ids", r, w.state.Counts().IDs)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
+	"hash/crc32"
 	"io"
 )
 
@@ -13,189 +13,194 @@ import (
 var ErrSnapshot = errors.New("broken snapshot")
 
 const (
-	snapshotMagic   = 0x3153_524d // "MRS1" in little-endian
-	snapshotVersion = 1
+	partMagic       = 0x5052_4d32 // "2MRP" in little-endian
+	partFrame       = 4 + 1 + 4 + 4
+	snapshotVersion = 2
 )
 
-// View is a whole ledger, frozen: taking it costs a copy of the page lists, and writing it out may take its time while the
-// ledger goes on. All numbers are little-endian; "n x" stands behind a uint64 count:
+// The tables of a snapshot, in the order of their parts. The header stands before them.
+const (
+	headerPart = iota
+	accountPart
+	channelPart
+	holdPart
+	contentPart
+)
+
+// View is a whole ledger, frozen, but for ids and entitlements, which the archive has: taking it costs a copy of the page lists,
+// and writing it out may take its time while the ledger goes on. It is written in parts: a header, and each page of each table.
+// All numbers are little-endian:
 //
-//	+--------------------------------------------------------------------------------------------------+
-//	| magic u32 | version u32 | index u64 | 16 x (index u64, head 32)               which block         |
-//	+--------------------------------------------------------------------------------------------------+
-//	| params 28 | now u64 | seq u64 | chain time u64 | sha-256 state: u64 length, bytes                |
-//	| n x account  | available i64, held u64, opened u64, channels u32, holds u32                      |
-//	| n x channel  | payer u32, payee u32, funded u64, total u64, expiry u32, status u32               |
-//	| n x hold     | account u32, to u32, amount u64, captured u64, status u32                         |
-//	| n x content  | id 16, seller u32, price u64, version u32, status u32, registered u64, seq u64,   |
-//	|              | body 32, detail: u64 length, bytes                                                |
-//	| n x owned    | account u32, content u32, seq u64, paid u64                                       |
-//	| n x bucket   | hour u64, n x (id 16, actor u32, sum u64, seq u64, object u32)                    |
-//	+--------------------------------------------------------------------------------------------------+
-//	| sha-256 of all before                                                                             |
-//	+--------------------------------------------------------------------------------------------------+
+//	+-----------+---------+----------+------------+-------+-------------+
+//	| magic u32 | kind u8 | page u32 | length u32 | bytes | crc-32c u32 |    over all before it in the part
+//	+-----------+---------+----------+------------+-------+-------------+
 //
-// The middle part does not depend on how ops were cut into blocks: its SHA-256 is the state's digest.
+//	kind        bytes
+//	0 header    version u32 | index u64 | 16 x (index u64, head 32) | body
+//	            body: params 20 | now u64 | seq u64 | chain time u64 | unlocks u64 | latest id u64 | rows u32 of kinds 1 to 4 |
+//	            state of SHA-256, the rest
+//	1 accounts  n x (available i64, held u64, opened u64, channels u32, holds u32)
+//	2 channels  n x (payer u32, payee u32, funded u64, total u64, expiry u32, status u32)
+//	3 holds     n x (account u32, to u32, amount u64, captured u64, status u32)
+//	4 contents  n x (id 16, seller u32, price u64, version u32, status u32, registered u64, seq u64, body 32, detail: u32 length, bytes)
+//
+// A page has 4,096 rows, the last of a table what is left. What follows the heads in the header, and all the other parts, do not
+// depend on how ops were cut into blocks: their SHA-256 is the state's digest.
 type View struct {
-	state State // its maps and indexes are not set
+	state State // its shelves, maps and indexes are not set
 	sums  []byte
 }
 
 // View freezes the ledger as it is now.
 func (s *State) View() *View {
 	v := &View{sums: s.chain.save()}
-	v.state = State{params: s.params, index: s.index, now: s.now, seq: s.seq, recent: s.recent,
-		accounts: s.accounts.view(), channels: s.channels.view(), holds: s.holds.view(), contents: s.contents.view(),
-		ownedRows: s.ownedRows.view()}
-	v.state.chain.time = s.chain.time
-	for _, b := range s.ids.buckets {
-		v.state.ids.buckets = append(v.state.ids.buckets, &bucket{hour: b.hour, ids: b.ids.view()})
-	}
+	v.state = State{params: s.params, index: s.index, now: s.now, seq: s.seq, recent: s.recent, unlocks: s.unlocks,
+		accounts: s.accounts.view(), channels: s.channels.view(), holds: s.holds.view(), contents: s.contents.view()}
+	v.state.chain.time, v.state.ids.latest = s.chain.time, s.ids.latest
 	return v
 }
 
-// Index is that of the last block in the view.
-func (v *View) Index() uint64 { return v.state.index }
+// Checkpoint is a view whose changed parts are those since the last checkpoint. Whoever takes one must save it, or the next
+// start must not find the one before.
+func (s *State) Checkpoint() *View {
+	v := s.View()
+	s.accounts.clean()
+	s.channels.clean()
+	s.holds.clean()
+	s.contents.clean()
+	return v
+}
 
-// WriteTo writes the snapshot. It does so in pieces of about 64 KiB; give it no buffer.
-func (v *View) WriteTo(w io.Writer) (int64, error) {
-	e := newEncoder(w)
-	e.u32(snapshotMagic)
-	e.u32(snapshotVersion)
-	e.u64(v.state.index)
-	for _, p := range v.state.recent {
-		e.u64(p.index)
-		e.bytes(p.head[:])
+// Index is that of the last block in the view, Seq that of its last entry, Time the time of its last block in milliseconds
+// since 1970.
+func (v *View) Index() uint64 { return v.state.index }
+func (v *View) Seq() uint64   { return v.state.seq }
+func (v *View) Time() uint64  { return v.state.now }
+
+// Head is the hash over all entries up to the view.
+func (v *View) Head() [32]byte { return v.state.Head() }
+
+// Accounts calls f with each account, the hub's own included, in the order of their numbers.
+func (v *View) Accounts(f func(AccountNo, *Account)) {
+	for no := range AccountNo(v.state.accounts.rows) {
+		if a, ok := v.state.Account(no); ok {
+			f(no, &a)
+		}
 	}
-	v.encode(e)
-	sum := e.sum()
-	e.bytes(sum[:])
-	e.flush()
-	return e.written, e.err
+}
+
+// Parts calls f with each part, or only with those that have changed since the last checkpoint; the header always has. The keys
+// sort in the order in which Restore wants the parts. Key and part are valid during the call.
+func (v *View) Parts(changed bool, f func(key, part []byte) error) error {
+	s, e := &v.state, &encoder{f: f, changed: changed}
+	e.part(headerPart, 0, v.header)
+	encodePages(e, accountPart, &s.accounts, func(b []byte, a *Account) []byte {
+		b = le.AppendUint64(b, uint64(a.Available))
+		b = le.AppendUint64(b, uint64(a.Held))
+		b = le.AppendUint64(b, a.Opened)
+		return le.AppendUint32(le.AppendUint32(b, a.Channels), a.Holds)
+	})
+	encodePages(e, channelPart, &s.channels, func(b []byte, c *Channel) []byte {
+		b = le.AppendUint32(le.AppendUint32(b, uint32(c.Payer)), uint32(c.Payee))
+		b = le.AppendUint64(le.AppendUint64(b, uint64(c.Funded)), uint64(c.Total))
+		return le.AppendUint32(le.AppendUint32(b, c.Expiry), uint32(c.Status))
+	})
+	encodePages(e, holdPart, &s.holds, func(b []byte, h *Hold) []byte {
+		b = le.AppendUint32(le.AppendUint32(b, uint32(h.Account)), uint32(h.To))
+		b = le.AppendUint64(le.AppendUint64(b, uint64(h.Amount)), uint64(h.Captured))
+		return le.AppendUint32(b, uint32(h.Status))
+	})
+	encodePages(e, contentPart, &s.contents, appendContent)
+	return e.err
+}
+
+// WriteTo writes all parts, one after the other: what Restore reads.
+func (v *View) WriteTo(w io.Writer) (written int64, err error) {
+	err = v.Parts(false, func(_, part []byte) error {
+		n, err := w.Write(part)
+		written += int64(n)
+		return err
+	})
+	return written, err
 }
 
 // Digest is the SHA-256 of the state, the same however the ops were cut into blocks.
-func (s *State) Digest() [32]byte {
-	e := newEncoder(io.Discard)
-	s.View().encode(e)
-	return e.sum()
+func (s *State) Digest() (sum [32]byte) {
+	sha := sha256.New()
+	_ = s.View().Parts(false, func(key, part []byte) error { // a hash never fails
+		if key[0] == headerPart {
+			part = part[partFrame+headerFixed : len(part)-4]
+		}
+		sha.Write(part)
+		return nil
+	})
+	sha.Sum(sum[:0])
+	return sum
 }
 
-func (v *View) encode(e *encoder) {
+// headerFixed is the size of what depends on the cut into blocks, at the beginning of the header.
+const headerFixed = 4 + 8 + MaxInFlight*(8+32)
+
+func (v *View) header(b []byte) []byte {
 	s := &v.state
-	e.bytes(s.params.Encode())
-	e.u64(s.now)
-	e.u64(s.seq)
-	e.u64(s.chain.time)
-	e.blob(v.sums)
-	encodeRows(e, &s.accounts, func(a *Account) {
-		e.u64(uint64(a.Available))
-		e.u64(uint64(a.Held))
-		e.u64(a.Opened)
-		e.u32(a.Channels)
-		e.u32(a.Holds)
-	})
-	encodeRows(e, &s.channels, func(c *Channel) {
-		e.u32(uint32(c.Payer))
-		e.u32(uint32(c.Payee))
-		e.u64(uint64(c.Funded))
-		e.u64(uint64(c.Total))
-		e.u32(c.Expiry)
-		e.u32(uint32(c.Status))
-	})
-	encodeRows(e, &s.holds, func(h *Hold) {
-		e.u32(uint32(h.Account))
-		e.u32(uint32(h.To))
-		e.u64(uint64(h.Amount))
-		e.u64(uint64(h.Captured))
-		e.u32(uint32(h.Status))
-	})
-	encodeRows(e, &s.contents, func(c *Content) { c.encode(e) })
-	encodeRows(e, &s.ownedRows, func(o *owned) {
-		e.u32(uint32(o.account))
-		e.u32(o.content)
-		e.u64(o.seq)
-		e.u64(uint64(o.paid))
-	})
-	e.u64(uint64(len(s.ids.buckets)))
-	for _, b := range s.ids.buckets {
-		e.u64(b.hour)
-		encodeRows(e, &b.ids, func(d *idEntry) {
-			e.bytes(d.id[:])
-			e.u32(uint32(d.actor))
-			e.u64(d.sum)
-			e.u64(d.seq)
-			e.u32(d.object)
-		})
+	b = le.AppendUint64(le.AppendUint32(b, snapshotVersion), s.index)
+	for _, p := range s.recent {
+		b = append(le.AppendUint64(b, p.index), p.head[:]...)
 	}
-}
-
-func (c *Content) encode(e *encoder) {
-	e.bytes(c.ID[:])
-	e.u32(uint32(c.Seller))
-	e.u64(uint64(c.Price))
-	e.u32(c.PriceVersion)
-	e.u32(uint32(c.Status))
-	e.u64(c.Registered)
-	e.u64(c.Seq)
-	e.bytes(c.body[:])
-	e.blob(AppendRegistration(nil, &c.Registration))
-}
-
-func encodeRows[T any](e *encoder, t *table[T], row func(*T)) {
-	e.u64(uint64(t.rows))
-	for i := range t.rows {
-		row(t.at(i))
+	b = append(b, s.params.Encode()...)
+	for _, n := range [...]uint64{s.now, s.seq, s.chain.time, s.unlocks, s.ids.latest} {
+		b = le.AppendUint64(b, n)
 	}
+	for _, n := range [...]uint32{s.accounts.rows, s.channels.rows, s.holds.rows, s.contents.rows} {
+		b = le.AppendUint32(b, n)
+	}
+	return append(b, v.sums...)
 }
 
-// encoder appends to a buffer, and hands it on and hashes it when it is full.
+func appendContent(b []byte, c *Content) []byte {
+	b = append(b, c.ID[:]...)
+	b = le.AppendUint64(le.AppendUint32(b, uint32(c.Seller)), uint64(c.Price))
+	b = le.AppendUint32(le.AppendUint32(b, c.PriceVersion), uint32(c.Status))
+	b = le.AppendUint64(le.AppendUint64(b, c.Registered), c.Seq)
+	b = append(b, c.body[:]...)
+	at := len(b)
+	b = AppendRegistration(le.AppendUint32(b, 0), &c.Registration)
+	le.PutUint32(b[at:], uint32(len(b)-at-4))
+	return b
+}
+
+// encoder makes parts, one at a time in one buffer.
 type encoder struct {
-	w       io.Writer
-	sha     hash.Hash
+	f       func(key, part []byte) error
+	changed bool // only those
 	buf     []byte
-	written int64
 	err     error
 }
 
-const encoderBuffer = 64 << 10
-
-func newEncoder(w io.Writer) *encoder {
-	return &encoder{w: w, sha: sha256.New(), buf: make([]byte, 0, encoderBuffer+4096)}
-}
-
-func (e *encoder) u32(v uint32) {
-	e.buf = binary.LittleEndian.AppendUint32(e.buf, v)
-}
-
-func (e *encoder) u64(v uint64) {
-	e.buf = binary.LittleEndian.AppendUint64(e.buf, v)
-	if len(e.buf) >= encoderBuffer {
-		e.flush()
+func (e *encoder) part(kind byte, page uint32, fill func([]byte) []byte) {
+	if e.err != nil {
+		return
 	}
+	b := le.AppendUint32(e.buf[:0], partMagic)
+	b = le.AppendUint32(append(b, kind), page)
+	b = fill(le.AppendUint32(b, 0))
+	le.PutUint32(b[partFrame-4:], uint32(len(b)-partFrame))
+	e.buf = le.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	e.err = e.f(binary.BigEndian.AppendUint32([]byte{kind}, page), e.buf)
 }
 
-func (e *encoder) bytes(b []byte) { e.buf = append(e.buf, b...) }
-
-func (e *encoder) blob(b []byte) {
-	e.u64(uint64(len(b)))
-	e.bytes(b)
-}
-
-func (e *encoder) flush() {
-	e.sha.Write(e.buf)
-	if e.err == nil {
-		var n int
-		n, e.err = e.w.Write(e.buf)
-		e.written += int64(n)
+func encodePages[T any](e *encoder, kind byte, t *table[T], row func([]byte, *T) []byte) {
+	for p := range t.pages {
+		if e.changed && !t.dirty[p] {
+			continue
+		}
+		e.part(kind, uint32(p), func(b []byte) []byte {
+			for i := range min(pageRows, t.rows-uint32(p)*pageRows) {
+				b = row(b, &t.pages[p][i])
+			}
+			return b
+		})
 	}
-	e.buf = e.buf[:0]
-}
-
-func (e *encoder) sum() (sum [32]byte) {
-	e.flush()
-	e.sha.Sum(sum[:0])
-	return sum
 }
 
 // corrupt is ErrSnapshot with what was found.

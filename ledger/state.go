@@ -10,13 +10,11 @@ type Params struct {
 	FeePPM   uint32 // the hub's part of every unlock, in parts per million; at most PPM
 	IDWindow uint64 // milliseconds that an OpID's time may lie behind the ledger's clock; 1 s to 7 days
 	IDAhead  uint64 // milliseconds that it may lie ahead; at most an hour
-	MaxIDs   uint64 // ids remembered at most (about 52 bytes each); beyond, ops with ids are refused until old ones expire
 }
 
-// DefaultParams takes no fee, recognises repeats for a day, allows clocks to differ by half a minute, and remembers 32 Mi
-// ids in at most 1.7 GB.
+// DefaultParams takes no fee, recognises repeats for a day, and allows clocks to differ by half a minute.
 func DefaultParams() Params {
-	return Params{IDWindow: 24 * 60 * 60 * 1000, IDAhead: 30 * 1000, MaxIDs: 32 << 20}
+	return Params{IDWindow: 24 * 60 * 60 * 1000, IDAhead: 30 * 1000}
 }
 
 // Validate names the first parameter out of bounds.
@@ -28,20 +26,17 @@ func (p Params) Validate() error {
 		return fmt.Errorf("id window of %d ms: want one second to seven days", p.IDWindow)
 	case p.IDAhead > 60*60*1000:
 		return fmt.Errorf("ids %d ms ahead: at most an hour", p.IDAhead)
-	case p.MaxIDs == 0 || p.MaxIDs > 1<<32-1:
-		return fmt.Errorf("%d ids: want 1 to 2^32-1", p.MaxIDs)
 	}
 	return nil
 }
 
-const paramsSize = 28
+const paramsSize = 20
 
-// Encode is the form in which the params are stored: 28 bytes, little-endian, in the order of the fields.
+// Encode is the form in which the params are stored: 20 bytes, little-endian, in the order of the fields.
 func (p Params) Encode() []byte {
 	b := binary.LittleEndian.AppendUint32(make([]byte, 0, paramsSize), p.FeePPM)
 	b = binary.LittleEndian.AppendUint64(b, p.IDWindow)
-	b = binary.LittleEndian.AppendUint64(b, p.IDAhead)
-	return binary.LittleEndian.AppendUint64(b, p.MaxIDs)
+	return binary.LittleEndian.AppendUint64(b, p.IDAhead)
 }
 
 // DecodeParams is the inverse. It refuses what is not valid.
@@ -50,7 +45,7 @@ func DecodeParams(b []byte) (Params, error) {
 		return Params{}, fmt.Errorf("params of %d bytes, want %d", len(b), paramsSize)
 	}
 	le := binary.LittleEndian
-	p := Params{FeePPM: le.Uint32(b), IDWindow: le.Uint64(b[4:]), IDAhead: le.Uint64(b[12:]), MaxIDs: le.Uint64(b[20:])}
+	p := Params{FeePPM: le.Uint32(b), IDWindow: le.Uint64(b[4:]), IDAhead: le.Uint64(b[12:])}
 	return p, p.Validate()
 }
 
@@ -89,15 +84,18 @@ type State struct {
 	chain  chain
 	recent [MaxInFlight]parent // heads of the last blocks, the newest last, for checking what later blocks name
 
-	accounts  table[Account] // by AccountNo; rows below FirstAccount are the hub's
-	channels  table[Channel] // by ChannelNo; row 0 is nobody's
-	holds     table[Hold]    // by HoldNo; row 0 is nobody's
-	contents  table[Content] // by number; row 0 is nobody's
-	ownedRows table[owned]   // in the order of their entries
-	ids       window
+	accounts table[Account] // by AccountNo; rows below FirstAccount are the hub's
+	channels table[Channel] // by ChannelNo; row 0 is nobody's
+	holds    table[Hold]    // by HoldNo; row 0 is nobody's
+	contents table[Content] // by number; row 0 is nobody's
+	unlocks  uint64         // contents owned, each owner counted
+
+	// The newest of what is remembered for repeats; the archive has the rest.
+	ids     window
+	owned   shelves[Owned]
+	archive Archive
 
 	// Derived from the rows above.
-	ownedBy      index
 	contentByID  map[ContentID]uint32
 	contentByKey map[[32]byte]uint32
 
@@ -118,7 +116,7 @@ type parent struct {
 func New(params Params, seed Seed) *State {
 	s := &State{
 		params: params, seed: seed, chain: newChain(params),
-		ids:          window{span: params.IDWindow, ahead: params.IDAhead, limit: params.MaxIDs},
+		ids:          window{span: params.IDWindow, ahead: params.IDAhead},
 		contentByID:  make(map[ContentID]uint32),
 		contentByKey: make(map[[32]byte]uint32),
 	}
@@ -189,10 +187,13 @@ func (s *State) WrappedKey(unlock Applied) (ContentID, [48]byte, bool) {
 	return c.ID, c.Wrapped, true
 }
 
-// Counts says how much there is: everything ever made, but for ids, which are those remembered now.
+// Counts says how much there is: everything ever made.
 type Counts struct {
-	Accounts, Channels, Holds, Contents, Unlocks, IDs uint64
+	Accounts, Channels, Holds, Contents, Unlocks uint64
 }
+
+// InMemory says how many ids and entitlements lie in memory. The archive has the others.
+func (s *State) InMemory() (ids, owned uint64) { return s.ids.rows, s.owned.rows }
 
 // Counts leaves out the hub's own accounts. A seller owns his contents, so unlocks count each content once for him.
 func (s *State) Counts() Counts {
@@ -201,7 +202,6 @@ func (s *State) Counts() Counts {
 		Channels: uint64(s.channels.rows) - 1,
 		Holds:    uint64(s.holds.rows) - 1,
 		Contents: uint64(s.contents.rows) - 1,
-		Unlocks:  uint64(s.ownedRows.rows),
-		IDs:      s.ids.count,
+		Unlocks:  s.unlocks,
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // TestTranscripts runs testdata/transcripts: each command is one op in a block of its own, or one of:
 //
-//	ledger [fee_ppm=N] [window=MS] [ahead=MS] [max_ids=N]   a new one, at time 0 of the transcript
+//	ledger [fee_ppm=N] [window=MS] [ahead=MS]   a new one, at time 0 of the transcript
 //	wait ms=N                                               lets the clock run
 //	restart                                                 through a snapshot
 //	show                                                    every account that has or owes money
@@ -66,7 +66,6 @@ func (tr *transcript) command(d *datadriven.TestData) string {
 		p.FeePPM = uint32(tr.number(d, "fee_ppm", 0))
 		p.IDWindow = tr.number(d, "window", p.IDWindow)
 		p.IDAhead = tr.number(d, "ahead", p.IDAhead)
-		p.MaxIDs = tr.number(d, "max_ids", p.MaxIDs)
 		*tr = *newTranscript(tr.t.(*testing.T), p)
 		return "ok"
 	case "wait":

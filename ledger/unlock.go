@@ -1,29 +1,32 @@
 package ledger
 
-// owned says that an account owns a content, for ever, and what it paid in which entry.
-type owned struct {
-	account AccountNo
-	content uint32
-	seq     uint64
-	paid    Msat
-}
-
-func (s *State) own(o owned) {
-	row, p := s.ownedRows.add()
-	*p = o
-	s.ownedBy.add(s.seed.hash(uint64(o.account), uint64(o.content)), row)
+// own enters that an account owns a content from now on.
+func (s *State) own(o Owned) {
+	s.owned.add(o, s.seed.hash(uint64(o.Account), uint64(o.Content)), 0, o.Seq)
+	s.unlocks++
 }
 
 // owns finds what an account owns.
-func (s *State) owns(account AccountNo, content uint32) *owned {
-	row, ok := s.ownedBy.find(s.seed.hash(uint64(account), uint64(content)), func(row uint32) bool {
-		o := s.ownedRows.at(row)
-		return o.account == account && o.content == content
+func (s *State) owns(account AccountNo, content uint32) (Owned, Result) {
+	found := s.owned.find(s.seed.hash(uint64(account), uint64(content)), 0, func(o *Owned) bool {
+		return o.Account == account && o.Content == content
 	})
-	if !ok {
-		return nil
+	switch {
+	case found != nil:
+		return *found, Repeated
+	case !s.owned.dropped:
+		return Owned{}, Undecided
+	case s.archive == nil:
+		return Owned{}, unreadable
 	}
-	return s.ownedRows.at(row)
+	old, ok, err := s.archive.Owned(account, content)
+	switch {
+	case err != nil:
+		return Owned{}, unreadable
+	case !ok || old.Seq > s.seq:
+		return Owned{}, Undecided
+	}
+	return old, Repeated
 }
 
 // checkUnlock: who owns the content gets it again, whatever became of its price or of himself; anybody else is charged the
@@ -42,8 +45,10 @@ func (s *State) checkUnlock(op *Op) Applied {
 	if c == nil {
 		return refuse(ContentUnknown)
 	}
-	if o := s.owns(op.Actor, no); o != nil {
-		return Applied{result: Repeated, kind: OpUnlock, seq: o.seq, amount: o.paid, object: no}
+	if o, r := s.owns(op.Actor, no); r == Repeated {
+		return Applied{result: Repeated, kind: OpUnlock, seq: o.Seq, amount: o.Paid, object: no}
+	} else if r != Undecided {
+		return refuse(r)
 	}
 	switch {
 	case c.Status != Open:
@@ -70,7 +75,7 @@ func (s *State) unlock(op *Op) Applied {
 	}
 	a := s.entry(c.Price, no)
 	a.kind = OpUnlock
-	s.own(owned{account: op.Actor, content: no, seq: a.seq, paid: c.Price})
+	s.own(Owned{Account: op.Actor, Content: no, Seq: a.seq, Paid: c.Price})
 	return a
 }
 

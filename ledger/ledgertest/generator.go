@@ -28,7 +28,6 @@ func NewGenerator(seed uint64) *Generator {
 			FeePPM:   pick[uint32](rng, 0, 1, 25_000, 333_333, 1_000_000),
 			IDWindow: pick[uint64](rng, 1000, 60_000, 2*3_600_000, 24*3_600_000),
 			IDAhead:  pick[uint64](rng, 0, 500, 30_000, 3_600_000),
-			MaxIDs:   pick[uint64](rng, 1, 40, 1<<20, 1<<20),
 		}),
 	}
 }

@@ -105,7 +105,6 @@ func (r *ruling) when(fault bool, result ledger.Result) {
 func (m *Model) Do(now uint64, op ledger.Op, detail []byte) Outcome {
 	if now > m.Now {
 		m.Now = now
-		m.forget()
 	}
 	r := m.rule(op, detail)
 	fault := ledger.Undecided
@@ -144,16 +143,6 @@ func (m *Model) note(op ledger.Op, o Outcome) {
 func hasID(k ledger.Kind) bool {
 	return slices.Contains([]ledger.Kind{ledger.OpTransfer, ledger.OpOpenAccount, ledger.OpOpenChannel, ledger.OpTopUp,
 		ledger.OpCredit, ledger.OpDebit, ledger.OpHold}, k)
-}
-
-// forget drops ids by the hour: when the last id that the hour can have lies behind the window.
-func (m *Model) forget() {
-	const hour = 3_600_000
-	for id := range m.ids {
-		if end := id.id.Millis() - id.id.Millis()%hour + hour; end+m.Params.IDWindow <= m.Now {
-			delete(m.ids, id)
-		}
-	}
 }
 
 // holder says whether an account pays and is paid inside.

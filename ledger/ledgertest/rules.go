@@ -70,7 +70,6 @@ func (m *Model) ruleID(r *ruling, op ledger.Op) {
 	case known:
 		r.when(true, ledger.IDReused)
 	default:
-		r.when(uint64(len(m.ids)) >= m.Params.MaxIDs, ledger.IDsFull)
 	}
 }
 
