@@ -24,7 +24,7 @@ type bare struct {
 func newBare(ctx context.Context, dir string) (*bare, error) {
 	b := &bare{applied: make(chan struct{}, 1), failed: make(chan error, 1)}
 	opts := store.Options{
-		Dir: filepath.Join(dir, "bare"), SnapshotEvery: 1 << 60,
+		Dir: filepath.Join(dir, "bare"), CheckpointEvery: 1 << 60,
 		Fatal:     func(err error) { b.failed <- err },
 		Committed: func(_, _ int, took time.Duration) { b.took = took },
 	}

@@ -67,7 +67,7 @@ func (r *rig) start(ctx context.Context) error {
 		return err
 	}
 	s, err := store.Open(store.Options{
-		Dir: r.dir, SnapshotEvery: r.every,
+		Dir: r.dir, CheckpointEvery: r.every,
 		Fatal: func(err error) { r.fatal.Store(&err); h.Fail(err) },
 		Committed: func(blocks, bytes int, took time.Duration) {
 			r.commits.Add(1)

@@ -14,8 +14,6 @@ type Log interface {
 	Propose(block []byte) error
 	// Barrier returns when everything proposed before this call is applied.
 	Barrier(ctx context.Context) error
-	// Compact tells that a snapshot covers what lies at or below an index.
-	Compact(index uint64) error
 	// Close makes durable what is queued, and releases the log.
 	Close() error
 }

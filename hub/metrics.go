@@ -51,7 +51,7 @@ func newMetrics(h *Hub) *metrics {
 	gauge("millrace_channels", "Channels ever opened.", func(s *ledger.State) uint64 { return s.Counts().Channels })
 	gauge("millrace_contents", "Contents ever registered.", func(s *ledger.State) uint64 { return s.Counts().Contents })
 	gauge("millrace_unlocks", "Contents owned by somebody, each owner counted.", func(s *ledger.State) uint64 { return s.Counts().Unlocks })
-	gauge("millrace_remembered_ids", "Ids of ops within the window.", func(s *ledger.State) uint64 { return s.Counts().IDs })
+	gauge("millrace_remembered_ids", "Ids of ops in memory; older ones are in the index.", func(s *ledger.State) uint64 { ids, _ := s.InMemory(); return ids })
 	m.gauges = append(m.gauges, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "millrace_queue_ops",
 		Help: "Ops that wait for the sequencer."}, func() float64 { return float64(h.queue.depth()) }))
 	return m

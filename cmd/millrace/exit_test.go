@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,13 +37,4 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%v: exit %d: %s", args, code, log.String())
 		}
 	}
-}
-
-func TestMissingSnapshots(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "data")
-	ok(t, "init", "--data", dir)
-	if err := os.RemoveAll(filepath.Join(dir, "snapshots")); err != nil {
-		t.Fatal(err)
-	}
-	fails(t, exitData, "snapshots", "serve", "--data", dir, "--listen", "127.0.0.1:0")
 }

@@ -42,7 +42,7 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	}
 	var err error
 	n.store, err = store.Open(store.Options{
-		Dir: cfg.Data, WALDir: cfg.WALDir, SnapshotEvery: cfg.snapshotEvery(), DiskReserve: cfg.DiskReserveBytes, Logger: log,
+		Dir: cfg.Data, WALDir: cfg.WALDir, CheckpointEvery: cfg.snapshotEvery(), DiskReserve: cfg.DiskReserveBytes, Logger: log,
 		Fatal: func(err error) {
 			if h := running.Load(); h != nil {
 				h.Fail(err)

@@ -152,23 +152,6 @@ func TestBadIDs(t *testing.T) {
 	b.balance(3, 0)
 }
 
-// TestFullWindow: a hub that may remember no more ids says so, and goes on when old ones have expired.
-func TestFullWindow(t *testing.T) {
-	p := ledger.DefaultParams()
-	p.IDWindow, p.MaxIDs = 1000, 3
-	r := setup{params: p}.rig(t)
-	a, b := r.user(1000), r.user(0)
-	r.still("a full window", func() {
-		got := a.pay(b, 1).refused(503, "ids_full", "ids").has(object{"retryable": true})
-		if got.header.Get("Retry-After") == "" {
-			t.Error("no Retry-After")
-		}
-		r.do(ask{method: "POST", path: "/v1/accounts"}).refused(503, "ids_full", "ids")
-	})
-	r.later(2 * time.Hour)
-	a.pay(b, 1).want(200)
-}
-
 // TestBadNames: names of accounts, channels and contents that are mistyped, of another kind, or nobody's.
 func TestBadNames(t *testing.T) {
 	r := newRig(t)

@@ -66,7 +66,6 @@ func (g *gate) Propose(block []byte) error {
 }
 
 func (g *gate) Barrier(context.Context) error { return nil }
-func (g *gate) Compact(uint64) error          { return nil }
 func (g *gate) Close() error {
 	close(g.blocks)
 	<-g.ended

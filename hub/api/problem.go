@@ -70,7 +70,6 @@ var refusals = map[ledger.Result]struct {
 	ledger.IDExpired:         {422, "the id is older than the window in which the hub recognises repeats: use a new one only if you know that the old one was not applied"},
 	ledger.IDAhead:           {422, "the id is ahead of the hub's clock"},
 	ledger.IDReused:          {409, "the id was used for another op"},
-	ledger.IDsFull:           {503, "the hub remembers as many ids as it may: try again later"},
 	ledger.AccountUnknown:    {404, "there is no such account"},
 	ledger.PayeeUnknown:      {404, "there is no such account to pay"},
 	ledger.SameAccount:       {422, "payer and payee are the same account"},

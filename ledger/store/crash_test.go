@@ -21,7 +21,6 @@ func TestMetamorphic(t *testing.T) {
 		h, rng := newHistory(100+seed, 600), newRand(seed)
 		mem := vfs.NewCrashableMem()
 		f := newFolder(t, mem, h.params)
-		f.opts.SnapshotEvery = int64(256 << rng.IntN(6))
 		s, m := f.start()
 		for m.index() < uint64(len(h.batches)) {
 			h.feed(t, rng, s, m, min(len(h.batches), int(m.index())+1+rng.IntN(40)))
@@ -50,10 +49,8 @@ func TestMetamorphic(t *testing.T) {
 func TestCrashes(t *testing.T) {
 	until, rounds := time.Now().Add(2*time.Second), 0
 	for seed := uint64(0); time.Now().Before(until) && seed < 200; seed++ {
-		rng := newRand(seed)
 		mem := vfs.NewCrashableMem()
 		f := newFolder(t, mem, ledger.DefaultParams())
-		f.opts.SnapshotEvery = int64(128 << rng.IntN(6))
 		var log [][]byte // what is known to be in it, or was proposed by the process that crashed
 		for range 4 {
 			m := newMachine(f.params)
@@ -189,30 +186,4 @@ func TestFailingDisk(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestSnapshotFails: a disk that takes no snapshot does not stop the log; the next start replays more.
-func TestSnapshotFails(t *testing.T) {
-	mem, failed := vfs.NewMem(), atomic.Int32{}
-	f := newFolder(t, mem, ledger.DefaultParams())
-	f.opts.SnapshotEvery = 1
-	s, m := f.on(errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if strings.HasSuffix(op.Path, ".snap.tmp") && op.Kind == errorfs.OpFileWrite {
-			failed.Add(1)
-			return errorfs.ErrInjected
-		}
-		return nil
-	}))).start()
-	open(t, s, m, 0, 20)
-	if err := s.Close(); !errors.Is(err, errorfs.ErrInjected) {
-		t.Errorf("Close: %v", err)
-	}
-	if failed.Load() < 2 {
-		t.Errorf("%d snapshots were tried", failed.Load())
-	}
-	s, again := f.start()
-	if again.print() != m.print() || len(again.restored) != 0 {
-		t.Error("another ledger")
-	}
-	closeStore(t, s)
 }

@@ -20,11 +20,8 @@ func TestGoldenFolder(t *testing.T) {
 	open(t, s, m, 1, 2)
 	closeStore(t, s)
 
-	if got := string(readFile(t, f.fs(), f.path("FORMAT"))); got != "millrace data format 1\n" {
+	if got := string(readFile(t, f.fs(), f.path("FORMAT"))); got != "millrace data format 2\n" {
 		t.Errorf("FORMAT %q", got)
-	}
-	if names, err := f.fs().List(f.path("snapshots")); err != nil || !slices.Equal(names, []string{"00000000000000000002.snap"}) {
-		t.Errorf("snapshots %v, %v", names, err)
 	}
 	var keys []string
 	values := map[string]string{}
@@ -43,7 +40,7 @@ func TestGoldenFolder(t *testing.T) {
 	if !slices.Equal(keys, want) {
 		t.Errorf("keys %q, want %q", keys, want)
 	}
-	if got := values["m/params"]; got != "a8610000005c2605000000003075000000000000000000020000000000000000"[:56] {
+	if got := values["m/params"]; got != "a8610000005c2605000000003075000000000000" {
 		t.Errorf("params %s", got)
 	}
 	const block1 = "4d52423101000000"

@@ -32,7 +32,8 @@ type machine struct {
 	state    *ledger.State
 	indexes  []uint64 // of every Apply, in order
 	restored []uint64 // of every Restore that succeeded
-	number   uint64   // of the last block made here
+	archive  *ledgertest.Archive
+	number   uint64 // of the last block made here
 }
 
 var _ store.Machine = (*machine)(nil)
@@ -49,13 +50,16 @@ func (m *machine) Apply(index uint64, block []byte) error {
 		return err
 	}
 	m.indexes = append(m.indexes, index)
+	if m.archive != nil {
+		m.archive.Follow(m.state.Last())
+	}
 	return nil
 }
 
 func (m *machine) Snapshot() *ledger.View {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.state.View()
+	return m.state.Checkpoint()
 }
 
 func (m *machine) Restore(index uint64, r io.Reader) error {
@@ -68,6 +72,9 @@ func (m *machine) Restore(index uint64, r io.Reader) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.archive != nil {
+		s.Attach(m.archive)
+	}
 	m.state = s
 	m.restored = append(m.restored, index)
 	return nil

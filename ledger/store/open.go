@@ -16,7 +16,7 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-const formatLine = "millrace data format 1\n"
+const formatLine = "millrace data format 2\n"
 
 // format pins pebble's own format, so that a newer pebble does not make folders that this version cannot read.
 const format = pebble.FormatValueSeparation
@@ -34,13 +34,10 @@ func Init(opts Options, params ledger.Params) error {
 	if err := makeFolder(fs, dir); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
-	for _, name := range []string{"FORMAT", "ledger", "snapshots"} {
+	for _, name := range []string{"FORMAT", "ledger", "index"} {
 		if _, err := fs.Stat(fs.PathJoin(dir, name)); err == nil {
 			return fmt.Errorf("%w: %s holds %s", ErrExists, dir, name)
 		}
-	}
-	if err := fs.MkdirAll(fs.PathJoin(dir, "snapshots"), 0o700); err != nil {
-		return fmt.Errorf("making the data folder: %w", err)
 	}
 	err := guarded(func(error) {}, func(fatal func(error)) error {
 		db, err := pebble.Open(fs.PathJoin(dir, "ledger"), pebbleOptions(opts, fatal))
@@ -86,7 +83,7 @@ func Open(opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %v", ErrInUse, opts.Dir, err)
 	}
-	s := &Store{opts: opts, lock: lock, committed: make(chan [][]byte, 1), ended: make(chan struct{}), writing: make(chan struct{}, 1)}
+	s := &Store{opts: opts, lock: lock, committed: make(chan [][]byte, 1), ended: make(chan struct{})}
 	s.arrived.L, s.grown.L = &s.mu, &s.mu
 	s.watchSpace()
 	if err := s.openPebble(); err != nil {
@@ -135,7 +132,7 @@ func readParams(db *pebble.DB) (ledger.Params, error) {
 func checkFormat(fs vfs.FS, dir string) error {
 	f, err := fs.Open(fs.PathJoin(dir, "FORMAT"))
 	if errors.Is(err, os.ErrNotExist) {
-		for _, name := range []string{"ledger", "snapshots"} {
+		for _, name := range []string{"ledger", "index"} {
 			if _, err := fs.Stat(fs.PathJoin(dir, name)); err == nil {
 				return fmt.Errorf("%w: %s is half-written: it has no FORMAT file. If an init was interrupted, remove the folder and init again; if a hub ever ran on it, remove nothing, and put the file back: one line, %q", ErrFormat, dir, formatLine)
 			}
@@ -156,7 +153,7 @@ func checkFormat(fs vfs.FS, dir string) error {
 	return nil
 }
 
-// Start brings the machine to the end of the log, by the newest whole snapshot and the blocks behind it, and then takes
+// Start brings the machine to the end of the log, by the newest checkpoint and the blocks behind it, and then takes
 // proposals. The machine must be new. A long replay is logged as it goes.
 func (s *Store) Start(ctx context.Context, m Machine) error {
 	from, err := s.restore(m)
@@ -169,7 +166,7 @@ func (s *Store) Start(ctx context.Context, m Machine) error {
 			return fmt.Errorf("%w: replaying block %d: %w", ErrCorrupt, index, err)
 		}
 		last = index
-		s.sinceSnap += int64(len(block))
+		s.sinceCheckpoint += int64(len(block))
 		if time.Since(reported) > 2*time.Second {
 			s.opts.Logger.Info("replaying", "block", index, "blocks", index-from)
 			reported = time.Now()
@@ -182,17 +179,17 @@ func (s *Store) Start(ctx context.Context, m Machine) error {
 	if err := errors.Join(s.checkEnd(last), s.checkMark(last)); err != nil {
 		return err
 	}
-	s.opts.Logger.Info("ledger open", "block", last, "snapshot", from, "replayed", last-from, "took", time.Since(began))
+	s.opts.Logger.Info("ledger open", "block", last, "checkpoint", from, "replayed", last-from, "took", time.Since(began))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.applied, s.proposed, s.covered, s.machine = last, last, from, m
+	s.applied, s.proposed, s.machine = last, last, m
 	s.space.Watch()
 	go s.commit()
 	go s.apply()
 	return nil
 }
 
-// checkEnd refuses a log that ends before a snapshot that was taken of it.
+// checkEnd refuses a log that ends before a checkpoint that was taken of it.
 func (s *Store) checkEnd(last uint64) error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte("b"), UpperBound: []byte("c")})
 	if err != nil {
@@ -200,7 +197,7 @@ func (s *Store) checkEnd(last uint64) error {
 	}
 	defer it.Close()
 	if !it.Last() && last > 0 || it.Valid() && string(it.Key()) != string(blockKey(last)) {
-		return fmt.Errorf("%w: the newest snapshot is of block %d, but the log ends before it", ErrCorrupt, last)
+		return fmt.Errorf("%w: the newest checkpoint is of block %d, but the log ends before it", ErrCorrupt, last)
 	}
 	return it.Error()
 }
@@ -212,8 +209,8 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.SnapshotEvery == 0 {
-		o.SnapshotEvery = 256 << 20
+	if o.CheckpointEvery == 0 {
+		o.CheckpointEvery = 256 << 20
 	}
 }
 

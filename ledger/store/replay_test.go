@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -60,7 +59,6 @@ func TestRestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, rng := newHistory(3, 500), newRand(3)
 			f := newFolder(t, fs, h.params)
-			f.opts.SnapshotEvery = 1 << 10
 			for at := 0; at < len(h.batches); {
 				at = min(at+1+rng.IntN(60), len(h.batches))
 				s, m := f.start()
@@ -70,16 +68,16 @@ func TestRestart(t *testing.T) {
 			}
 			s, m := f.start()
 			h.check(t, "at the end", m, len(h.batches))
-			if len(m.restored) != 1 || len(m.applied()) != 0 {
-				t.Errorf("restored %d, replayed %d after a clean stop", m.restored, m.applied())
+			if len(m.restored) != 0 || len(m.applied()) != len(h.batches) {
+				t.Errorf("restored %d, replayed %d of %d blocks", m.restored, len(m.applied()), len(h.batches))
 			}
 			closeStore(t, s)
 		})
 	}
 }
 
-// grown is a folder with a history that was stopped cleanly a few times, and its snapshots, newest first.
-func grown(t *testing.T) (f *folder, mem *vfs.MemFS, h *history, snaps []string) {
+// grown is a folder with a history that was stopped cleanly a few times, and then crashed.
+func grown(t *testing.T) (f *folder, mem *vfs.MemFS, h *history) {
 	mem, h = vfs.NewCrashableMem(), newHistory(9, 400)
 	f = newFolder(t, mem, h.params)
 	for _, at := range []int{len(h.batches) / 4, len(h.batches) / 2, len(h.batches) - 10} {
@@ -89,133 +87,16 @@ func grown(t *testing.T) (f *folder, mem *vfs.MemFS, h *history, snaps []string)
 	}
 	s, m := f.start()
 	h.feed(t, newRand(1), s, m, len(h.batches))
-	dir, err := mem.OpenDir(f.path("snapshots")) // removing old ones is not synced, and need not be
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		t.Fatal(err)
-	}
-	mem = mem.CrashClone(vfs.CrashCloneCfg{}) // so that there are blocks behind the last snapshot
+	mem = mem.CrashClone(vfs.CrashCloneCfg{})
 	closeStore(t, s)
-	f = f.on(mem)
-	snaps, err = mem.List(f.path("snapshots"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(snaps)
-	slices.Reverse(snaps)
-	want := []string{fmt.Sprintf("%020d.snap", len(h.batches)-10), fmt.Sprintf("%020d.snap", len(h.batches)/2)}
-	if !slices.Equal(snaps, want) {
-		t.Fatalf("snapshots %v, want the two newest: %v", snaps, want)
-	}
-	return f, mem, h, snaps
-}
-
-func TestSnapshotsDamaged(t *testing.T) {
-	f, mem, h, snaps := grown(t)
-	flip := func(t *testing.T, f *folder, name string) {
-		b := readFile(t, f.fs(), f.path("snapshots", name))
-		b[len(b)/2] ^= 1
-		writeFile(t, f.fs(), f.path("snapshots", name), b)
-	}
-	n := len(h.batches)
-	for name, c := range map[string]struct {
-		bend     func(*testing.T, *folder)
-		restored []uint64
-	}{
-		"whole":       {func(*testing.T, *folder) {}, []uint64{uint64(n - 10)}},
-		"newest bent": {func(t *testing.T, f *folder) { flip(t, f, snaps[0]) }, []uint64{uint64(n / 2)}},
-		"newest empty": {func(t *testing.T, f *folder) {
-			writeFile(t, f.fs(), f.path("snapshots", snaps[0]), nil)
-		}, []uint64{uint64(n / 2)}},
-		"newest cut": {func(t *testing.T, f *folder) {
-			b := readFile(t, f.fs(), f.path("snapshots", snaps[0]))
-			writeFile(t, f.fs(), f.path("snapshots", snaps[0]), b[:len(b)-1])
-		}, []uint64{uint64(n / 2)}},
-		"misnamed": {func(t *testing.T, f *folder) {
-			if err := f.fs().Rename(f.path("snapshots", snaps[0]), f.path("snapshots", fmt.Sprintf("%020d.snap", n-5))); err != nil {
-				t.Fatal(err)
-			}
-		}, []uint64{uint64(n / 2)}},
-		"all bent": {func(t *testing.T, f *folder) { flip(t, f, snaps[0]); flip(t, f, snaps[1]) }, nil},
-		"none": {func(t *testing.T, f *folder) {
-			for _, s := range snaps {
-				if err := f.fs().Remove(f.path("snapshots", s)); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}, nil},
-		"half-written, and others": {func(t *testing.T, f *folder) {
-			for _, s := range []string{fmt.Sprintf("%020d.snap.tmp", n), "x.tmp", "7.snap", "readme"} {
-				writeFile(t, f.fs(), f.path("snapshots", s), []byte("x"))
-			}
-		}, []uint64{uint64(n - 10)}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
-			f.t = t
-			c.bend(t, f)
-			s, m := f.start()
-			h.check(t, "after start", m, n)
-			from := 0
-			if len(c.restored) > 0 {
-				from = int(c.restored[0])
-			}
-			if !slices.Equal(m.restored, c.restored) || len(m.applied()) != n-from {
-				t.Errorf("restored %d, replayed %d blocks; want %d", m.restored, len(m.applied()), c.restored)
-			}
-			if _, snapshot := s.Lag(); snapshot != uint64(n-from) {
-				t.Errorf("snapshot lag %d", snapshot)
-			}
-			closeStore(t, s)
-			names, err := f.fs().List(f.path("snapshots"))
-			if err != nil || slices.ContainsFunc(names, func(s string) bool { return strings.HasSuffix(s, ".tmp") }) {
-				t.Errorf("%v, %v", names, err)
-			}
-			s, m = f.start()
-			h.check(t, "after another", m, n)
-			closeStore(t, s)
-		})
-	}
-}
-
-// TestSnapshotWhileRunning: snapshots appear without a stop, two are kept, and each is as good as all blocks before it.
-func TestSnapshotWhileRunning(t *testing.T) {
-	mem, h, rng := vfs.NewCrashableMem(), newHistory(17, 3000), newRand(17)
-	f := newFolder(t, mem, h.params)
-	f.opts.SnapshotEvery = 256
-	s, m := f.start()
-	seen := map[string]bool{}
-	for at := range len(h.batches) {
-		h.feed(t, rng, s, m, at)
-		names, err := mem.List(f.path("snapshots"))
-		if err != nil || len(names) > 4 { // one being written, one written and the old not yet gone
-			t.Fatalf("%v, %v", names, err)
-		}
-		for _, name := range names {
-			if strings.HasSuffix(name, ".snap") {
-				seen[name] = true
-			}
-		}
-	}
-	crashed := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
-	if len(seen) < 3 {
-		t.Errorf("%d blocks, and only the snapshots %v", len(h.batches), seen)
-	}
-	closeStore(t, s)
-	s, again := crashed.start()
-	if again.print() != m.print() || len(again.restored) != 1 {
-		t.Errorf("after a crash: restored %d, and the same: %v", again.restored, again.print() == m.print())
-	}
-	closeStore(t, s)
+	return f.on(mem), mem, h
 }
 
 func key(index uint64) []byte { return binary.BigEndian.AppendUint64([]byte("b"), index) }
 
 // TestDamagedLog: whatever is wrong with the log, Start says ErrCorrupt, and nothing is applied beyond it.
 func TestDamagedLog(t *testing.T) {
-	f, mem, h, snaps := grown(t)
+	f, mem, h := grown(t)
 	n := uint64(len(h.batches))
 	db := func(change func(db *pebble.DB) error) func(*testing.T, *folder) {
 		return func(t *testing.T, f *folder) { edit(t, f, change) }
@@ -233,21 +114,16 @@ func TestDamagedLog(t *testing.T) {
 	type damage struct {
 		name  string
 		bend  func(*testing.T, *folder)
-		snaps bool   // whether snapshots are left
 		until uint64 // the last block applied
 	}
 	cases := []damage{
-		{"first missing", db(func(db *pebble.DB) error { return db.Delete(key(1), pebble.Sync) }), false, 0},
-		{"one missing", db(func(db *pebble.DB) error { return db.Delete(key(7), pebble.Sync) }), false, 6},
-		{"one missing behind the snapshot", db(func(db *pebble.DB) error { return db.Delete(key(n-3), pebble.Sync) }), true, n - 4},
-		{"the first behind the snapshot missing", db(func(db *pebble.DB) error { return db.Delete(key(n-9), pebble.Sync) }), true, n - 10},
-		{"end missing", db(func(db *pebble.DB) error { return db.DeleteRange(key(n-10), key(n+1), pebble.Sync) }), true, n - 10},
-		{"all missing", db(func(db *pebble.DB) error { return db.DeleteRange([]byte("b"), []byte("c"), pebble.Sync) }), true, n - 10},
-		{"long key", db(func(db *pebble.DB) error { return db.Set(append(key(9), 0), []byte("x"), pebble.Sync) }), false, 9},
-		{"empty block", bent(5, func([]byte) []byte { return nil }), false, 4},
-		{"cut block", bent(5, func(b []byte) []byte { return b[:len(b)-1] }), false, 4},
-		{"longer block", bent(5, func(b []byte) []byte { return append(b, 0) }), false, 4},
-		{"another's block", bent(5, func([]byte) []byte { return foreign() }), false, 4},
+		{"first missing", db(func(db *pebble.DB) error { return db.Delete(key(1), pebble.Sync) }), 0},
+		{"one missing", db(func(db *pebble.DB) error { return db.Delete(key(7), pebble.Sync) }), 6},
+		{"long key", db(func(db *pebble.DB) error { return db.Set(append(key(9), 0), []byte("x"), pebble.Sync) }), 9},
+		{"empty block", bent(5, func([]byte) []byte { return nil }), 4},
+		{"cut block", bent(5, func(b []byte) []byte { return b[:len(b)-1] }), 4},
+		{"longer block", bent(5, func(b []byte) []byte { return append(b, 0) }), 4},
+		{"another's block", bent(5, func([]byte) []byte { return foreign() }), 4},
 		{"twice the same", db(func(db *pebble.DB) error {
 			v, closer, err := db.Get(key(n))
 			if err != nil {
@@ -255,7 +131,7 @@ func TestDamagedLog(t *testing.T) {
 			}
 			defer closer.Close()
 			return db.Set(key(n+ledger.MaxInFlight+2), v, pebble.Sync)
-		}), true, n},
+		}), n},
 	}
 	rng := newRand(4)
 	for range 24 {
@@ -263,20 +139,13 @@ func TestDamagedLog(t *testing.T) {
 		cases = append(cases, damage{fmt.Sprintf("bit %d of block %d", bit, index), bent(index, func(b []byte) []byte {
 			b[bit/8%uint64(len(b))] ^= 1 << (bit % 8)
 			return b
-		}), false, index - 1})
+		}), index - 1})
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			f := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
 			f.t = t
 			c.bend(t, f)
-			for _, s := range snaps {
-				if !c.snaps {
-					if err := f.fs().Remove(f.path("snapshots", s)); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
 			m := newMachine(f.params)
 			wantErr(t, "Start", f.startFails(m), store.ErrCorrupt)
 			h.check(t, "after the failure", m, int(c.until))
@@ -293,26 +162,9 @@ func foreign() []byte {
 	return m.block(opening(2))
 }
 
-// TestSnapshotBeyondLog: a log that ends before a snapshot of it has lost blocks that were acknowledged.
-func TestSnapshotBeyondLog(t *testing.T) {
-	mem := vfs.NewCrashableMem()
-	f := newFolder(t, mem, ledger.DefaultParams())
-	fresh := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
-	s, m := f.start()
-	open(t, s, m, 0, 10)
-	short := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
-	open(t, s, m, 10, 10)
-	closeStore(t, s)
-	snap := readFile(t, mem, f.path("snapshots", fmt.Sprintf("%020d.snap", 20)))
-	for name, f := range map[string]*folder{"no blocks": fresh, "too few": short} {
-		writeFile(t, f.fs(), f.path("snapshots", fmt.Sprintf("%020d.snap", 20)), snap)
-		wantErr(t, name, f.startFails(newMachine(f.params)), store.ErrCorrupt)
-	}
-}
-
 // TestLagWhileStarting: a scrape during a long replay finds numbers that make sense.
 func TestLagWhileStarting(t *testing.T) {
-	f, _, h, _ := grown(t)
+	f, _, h := grown(t)
 	s, err := store.Open(f.opts)
 	if err != nil {
 		t.Fatal(err)
@@ -331,24 +183,19 @@ func TestLagWhileStarting(t *testing.T) {
 	if err := s.Start(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	if watermark, snapshot := s.Lag(); watermark != 0 || snapshot != 10 {
-		t.Errorf("lags %d and %d after %d blocks", watermark, snapshot, len(h.batches))
+	if watermark, checkpoint := s.Lag(); watermark != 0 || checkpoint != uint64(len(h.batches)) {
+		t.Errorf("lags %d and %d after %d blocks", watermark, checkpoint, len(h.batches))
 	}
 	closeStore(t, s)
 }
 
 // TestDamagedFiles flips bits in pebble's own files. Nothing wrong is ever applied, nobody's goroutine ends without a word,
-// and nothing is missed in silence but, without a snapshot behind it, what lies in the last 32 KiB of pebble's WAL: there
+// and nothing is missed in silence but, without a checkpoint behind it, what lies in the last 32 KiB of pebble's WAL: there
 // pebble cannot tell a record that has rotted from one that a crash cut short.
 func TestDamagedFiles(t *testing.T) {
-	f, mem, h, snaps := grown(t)
+	f, mem, h := grown(t)
 	for _, kind := range []string{".log", ".sst", ".blob"} {
 		base := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
-		for _, s := range snaps {
-			if err := base.fs().Remove(base.path("snapshots", s)); err != nil {
-				t.Fatal(err)
-			}
-		}
 		if kind != ".log" {
 			edit(t, base, func(*pebble.DB) error { return nil }) // which flushes
 		}
@@ -407,7 +254,7 @@ func startsWhole(t *testing.T, f *folder, h *history, mayEnd bool, what string) 
 	return true
 }
 
-// TestDamagedWAL: what has rotted in the middle of a long WAL is found, and so is what a snapshot knows to have been there.
+// TestDamagedWAL: what has rotted in the middle of a long WAL is found.
 func TestDamagedWAL(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	f := newFolder(t, mem, ledger.DefaultParams())
@@ -420,23 +267,21 @@ func TestDamagedWAL(t *testing.T) {
 		propose(t, s, m.block(steps...))
 		barrier(t, s)
 	}
-	before := mem.CrashClone(vfs.CrashCloneCfg{})
+	mem = mem.CrashClone(vfs.CrashCloneCfg{})
 	closeStore(t, s)
-	for name, mem := range map[string]*vfs.MemFS{"no snapshot": before, "snapshot": mem} {
-		f := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
-		names, err := f.fs().List(f.path("ledger"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range names {
-			if strings.HasSuffix(file, ".log") {
-				b := readFile(t, f.fs(), f.path("ledger", file))
-				b[len(b)/3] ^= 4
-				writeFile(t, f.fs(), f.path("ledger", file), b)
-			}
-		}
-		wantErr(t, name, f.startFails(newMachine(f.params)), store.ErrCorrupt)
+	f = f.on(mem)
+	names, err := f.fs().List(f.path("ledger"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	for _, file := range names {
+		if strings.HasSuffix(file, ".log") {
+			b := readFile(t, f.fs(), f.path("ledger", file))
+			b[len(b)/3] ^= 4
+			writeFile(t, f.fs(), f.path("ledger", file), b)
+		}
+	}
+	wantErr(t, "Start", f.startFails(newMachine(f.params)), store.ErrCorrupt)
 }
 
 func TestStartIsInterrupted(t *testing.T) {
@@ -444,11 +289,6 @@ func TestStartIsInterrupted(t *testing.T) {
 	s, m := f.start()
 	open(t, s, m, 0, 5)
 	closeStore(t, s)
-	for _, name := range []string{fmt.Sprintf("%020d.snap", 5)} {
-		if err := f.fs().Remove(f.path("snapshots", name)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	s, err := store.Open(f.opts)
 	if err != nil {
 		t.Fatal(err)

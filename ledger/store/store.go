@@ -1,18 +1,16 @@
-// Package store makes blocks durable in pebble and gives them their order: the embedded log. It also keeps snapshots of the
-// machine that the blocks are applied to, so that a start replays only what came after the newest.
+// Package store makes blocks durable in pebble and gives them their order: the embedded log.
 //
 // # The data folder
 //
-//	FORMAT              one line, "millrace data format 1": written last by Init, so a folder without it is not whole
+//	FORMAT              one line, "millrace data format 2": written last by Init, so a folder without it is not whole
 //	LOCK                held by the one process that has the folder open
 //	BALLAST             zeros that make room for the log when the disk is full: see package space; also in a WAL folder elsewhere
 //	WATERMARK           the newest block known to be durable, so that a lost end of the log is found: see mark
 //	ledger/             pebble:
-//	                      "m/params"           28 bytes   ledger.Params.Encode
+//	                      "m/params"           20 bytes   ledger.Params.Encode
 //	                      "b" + index, u64 BE  a block    see ledger.Header; no index is left out
-//	snapshots/N.snap    the machine after block N, 20 decimal digits; see ledger.View. The two newest are kept
 //
-// Blocks are never dropped: the ledger is append-only, a snapshot only makes the replay start later.
+// Blocks are never dropped: the ledger is append-only.
 package store
 
 import (
@@ -23,7 +21,6 @@ import (
 	"io"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -65,12 +62,15 @@ const MaxQueue = ledger.MaxInFlight
 
 // Options say where the data is and how it is kept. Only Dir must be set.
 type Options struct {
-	Dir           string       // the data folder
-	WALDir        string       // pebble's write-ahead log elsewhere, best on a disk of its own; empty: inside Dir
-	SnapshotEvery int64        // bytes of blocks between two snapshots; 0: 256 MiB
-	DiskReserve   int64        // bytes that must be left on the disk for blocks to be taken; 0: see space.Config
-	FS            vfs.FS       // nil: the machine's
-	Logger        *slog.Logger // nil: nowhere
+	Dir         string       // the data folder
+	WALDir      string       // pebble's write-ahead log elsewhere, best on a disk of its own; empty: inside Dir
+	DiskReserve int64        // bytes that must be left on the disk for blocks to be taken; 0: see space.Config
+	FS          vfs.FS       // nil: the machine's
+	Logger      *slog.Logger // nil: nowhere
+
+	Checkpoints     Checkpoints // nil: none, and every start replays the whole log
+	CheckpointEvery int64       // bytes of blocks between two checkpoints; 0: 256 MiB
+
 	// Fatal is told when it is not known what is durable, or the machine refuses a block: the process must end, since only
 	// a recovery finds out. Nothing more is applied. It must be set before Start.
 	Fatal func(error)
@@ -95,7 +95,6 @@ type Store struct {
 	spare    [][]byte  // the array of an earlier queue, for the next
 	proposed uint64    // index that the last proposed block will get
 	applied  uint64    // index of the last block applied; written by apply alone
-	covered  uint64    // index of the last block in a snapshot
 	closing  bool
 	failed   error // why nothing more is written
 
@@ -103,10 +102,8 @@ type Store struct {
 	ended     chan struct{} // closed when nothing more will be applied
 
 	// Owned by apply; by Close after it has ended.
-	sinceSnap int64 // bytes of blocks since the last snapshot was begun
-	snapshot  sync.WaitGroup
-	writing   chan struct{} // holds a token while a snapshot is being written
-	snapSize  atomic.Int64  // bytes of the last snapshot
+	sinceCheckpoint int64  // bytes of blocks since the last checkpoint was begun
+	checkpointed    uint64 // index of the last block that one was begun after
 }
 
 // Params are the rules that the ledger in this folder was made with.
@@ -149,11 +146,18 @@ func (s *Store) Barrier(ctx context.Context) error {
 	return nil
 }
 
-// Lag is how many proposed blocks are not applied yet, and how many applied ones no snapshot covers.
-func (s *Store) Lag() (watermark, snapshot uint64) {
+// Lag is how many proposed blocks are not applied yet, and how many applied ones a start would replay.
+func (s *Store) Lag() (watermark, checkpoint uint64) {
+	var covered uint64
+	if s.opts.Checkpoints != nil {
+		covered, _ = s.opts.Checkpoints.Covered()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.proposed - s.applied, s.applied - s.covered
+	if s.machine == nil { // still replaying
+		return 0, 0
+	}
+	return s.proposed - s.applied, s.applied - min(covered, s.applied)
 }
 
 // Space is how many bytes are left on the disk, -1 if that is not known, and whether Propose refuses for want of them.
@@ -230,7 +234,7 @@ func (s *Store) apply() {
 				}
 				return
 			}
-			s.sinceSnap += int64(len(block))
+			s.sinceCheckpoint += int64(len(block))
 			s.mu.Lock()
 			s.applied = index
 			s.grown.Broadcast()
@@ -240,7 +244,7 @@ func (s *Store) apply() {
 		clear(blocks)
 		s.spare = blocks
 		s.mu.Unlock()
-		s.maybeSnapshot()
+		s.maybeCheckpoint()
 	}
 }
 
@@ -258,7 +262,8 @@ func (s *Store) fail(err error) {
 	}
 }
 
-// Close writes what is queued, takes a last snapshot and releases the folder.
+// Close writes what is queued, begins a last checkpoint and releases the folder. Whoever keeps the checkpoints makes that one
+// durable.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closing {
@@ -269,21 +274,18 @@ func (s *Store) Close() error {
 	started := s.machine != nil
 	s.arrived.Signal()
 	s.mu.Unlock()
-	var errs []error
 	if started {
 		<-s.ended
-		s.snapshot.Wait()
 	}
 	s.mu.Lock()
-	failed, behind := s.failed, s.applied > s.covered
+	failed, behind := s.failed, s.applied > s.checkpointed
 	s.mu.Unlock()
-	if started && failed == nil && behind {
-		errs = append(errs, s.writeSnapshot(s.machine.Snapshot()))
+	if started && failed == nil && behind && s.opts.Checkpoints != nil {
+		s.checkpoint()
 	}
-	errs = append(errs, failed, s.mark.close(), s.db.Close())
+	errs := []error{failed, s.mark.close(), s.db.Close()}
 	s.space.Close()
-	errs = append(errs, s.lock.Close())
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.lock.Close())...)
 }
 
 // Blocks calls f with every block from an index on, in order, until f returns an error. The bytes are valid during the call.
