@@ -18,10 +18,17 @@ import (
 
 // dataFlags gives a verb those flags of serve that say where a hub's data is.
 func dataFlags(c *cobra.Command, file *string) {
+	hubFlags(c, file, "data", "wal-dir", "kek-file", "kek-env", "kek-credential")
+}
+
+// logFlags are those that say where its log is.
+func logFlags(c *cobra.Command, file *string) { hubFlags(c, file, "data", "wal-dir") }
+
+func hubFlags(c *cobra.Command, file *string, names ...string) {
 	defaults := defaultConfig()
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
 	bindServeFlags(all, &defaults)
-	for _, name := range []string{"data", "wal-dir", "kek-file", "kek-env", "kek-credential"} {
+	for _, name := range names {
 		c.Flags().AddFlag(all.Lookup(name))
 	}
 	c.Flags().StringVar(file, "config", "", "configuration file of the hub (TOML)")
