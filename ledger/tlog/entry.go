@@ -1,0 +1,102 @@
+package tlog
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/millrace/millrace/ledger"
+)
+
+// MaxLegs bounds the legs of an entry: those of an unlock, one for the fee and one for each payee.
+const MaxLegs = ledger.MaxPayees + 1
+
+// MaxEntry bounds the bytes of an entry.
+const MaxEntry = entryHead + 16 + MaxLegs*legSize
+
+const (
+	entryHead = 16
+	legSize   = 21
+	flagID    = 0x80
+	maxTime   = 1<<48 - 1
+)
+
+// AppendEntry appends the bytes that stand for an entry in the log. It must have 1 to MaxLegs legs; a time after the year
+// 10889 is written as the last millisecond that fits.
+//
+//	+-----+------+------+-------+--------+--------------------------------------------------------+
+//	| seq | time | kind | flags | id     | legs: move u8, from u32, to u32, object u32, amount u64 |
+//	| u64 | u48  | u8   | u8    | 0 or 16| 21 each                                                 |
+//	+-----+------+------+-------+--------+--------------------------------------------------------+
+//
+// Flags are the number of legs, plus 0x80 when there is an id. An entry of one leg without an id has 37 bytes: behind a
+// prefix and a salt that is one block of SHA-256.
+func AppendEntry(b []byte, e *ledger.Entry) []byte {
+	le := binary.LittleEndian
+	flags := uint64(len(e.Legs))
+	if e.ID != (ledger.OpID{}) {
+		flags |= flagID
+	}
+	b = le.AppendUint64(b, e.Seq)
+	b = le.AppendUint64(b, min(e.Time, maxTime)|uint64(e.Kind)<<48|flags<<56)
+	if flags&flagID != 0 {
+		b = append(b, e.ID[:]...)
+	}
+	for i := range e.Legs {
+		l := &e.Legs[i]
+		b = append(b, byte(l.Move))
+		b = le.AppendUint64(b, uint64(l.From)|uint64(l.To)<<32)
+		b = le.AppendUint32(b, l.Object)
+		b = le.AppendUint64(b, uint64(l.Amount))
+	}
+	return b
+}
+
+// DecodeEntry is the inverse. It returns what stands behind the entry, and accepts only what AppendEntry writes; the legs'
+// Entry and At are zero.
+func DecodeEntry(b []byte) (e ledger.Entry, rest []byte, err error) {
+	fail := func(format string, args ...any) (ledger.Entry, []byte, error) {
+		return ledger.Entry{}, nil, fmt.Errorf("entry: %w: %s", ErrForm, fmt.Sprintf(format, args...))
+	}
+	if len(b) < entryHead {
+		return fail("cut off after %d bytes", len(b))
+	}
+	le := binary.LittleEndian
+	packed := le.Uint64(b[8:])
+	e = ledger.Entry{Seq: le.Uint64(b), Time: packed & maxTime, Kind: ledger.Kind(packed >> 48)}
+	legs, hasID := int(b[15]&^flagID), b[15]&flagID != 0
+	b = b[entryHead:]
+	if e.Kind == 0 || int(e.Kind) >= ledger.Kinds {
+		return fail("no kind has the number %d", e.Kind)
+	}
+	if legs < 1 || legs > MaxLegs {
+		return fail("%d legs, want 1 to %d", legs, MaxLegs)
+	}
+	if hasID {
+		if len(b) < len(e.ID) {
+			return fail("its id is cut off")
+		}
+		if b = b[copy(e.ID[:], b):]; e.ID == (ledger.OpID{}) {
+			return fail("an id of zeros")
+		}
+	}
+	if len(b) < legs*legSize {
+		return fail("its legs are cut off")
+	}
+	e.Legs = make([]ledger.Leg, legs)
+	for i := range e.Legs {
+		l := b[i*legSize:]
+		e.Legs[i] = ledger.Leg{Kind: e.Kind, Move: ledger.Move(l[0]), From: ledger.AccountNo(le.Uint32(l[1:])),
+			To: ledger.AccountNo(le.Uint32(l[5:])), Object: le.Uint32(l[9:]), Amount: ledger.Msat(le.Uint64(l[13:]))}
+		if m, a := e.Legs[i].Move, e.Legs[i].Amount; m > ledger.MoveGiveBack || a > ledger.MaxMsat {
+			return fail("a leg with the move %d and %d msat", m, a)
+		}
+	}
+	return e, b[legs*legSize:], nil
+}
+
+// entryHash is the leaf of an entry in the inner tree, of the bytes that AppendEntry made.
+func entryHash(salt Salt, entry []byte) Hash {
+	b := append(make([]byte, 0, 1+len(salt)+MaxEntry), prefixEntry)
+	return sha256.Sum256(append(append(b, salt[:]...), entry...))
+}
