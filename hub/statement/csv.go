@@ -14,22 +14,20 @@ import (
 //	hub, account or channel          the same in every row: statements can be put one behind the other
 //	seq, time, time_ms, kind
 //	object, other, id                empty where there is none
-//	balance_change_msat, held_change_msat, balance_msat, held_msat (of a channel
-//	left and paid instead)
+//	change_msat, held_change_msat, balance_msat, held_msat
+//	                                 of a channel left_change_msat, paid_change_msat, left_msat, paid_msat
 //
 // Every amount and every seq is a whole number; a spreadsheet that keeps numbers as floats rounds those above 2^53.
 type sheet struct {
 	text
-	header *Header
 	prefix string // the first two fields
 }
 
 func newCSV(w io.Writer, h *Header) *sheet {
 	word, name := h.subject()
-	c := &sheet{text: newText(w), header: h, prefix: field(h.Hub) + "," + name + ","}
-	names := h.columns()
-	c.b = fmt.Appendf(c.b, "hub,%s,seq,time,time_ms,kind,object,other,id,%s_change_msat,%s_change_msat,%s_msat,%s_msat\r\n", word,
-		names[0], names[1], names[0], names[1])
+	c := &sheet{text: newText(w, h), prefix: field(h.Hub) + "," + name + ","}
+	change, after := h.columns()
+	c.b = fmt.Appendf(c.b, "hub,%s,seq,time,time_ms,kind,object,other,id,%s,%s,%s,%s\r\n", word, change[0], change[1], after[0], after[1])
 	c.balance(h.From, "opening", h.Opening)
 	return c
 }
@@ -69,8 +67,8 @@ func (c *sheet) line(l *ledger.Line) error {
 		c.b = l.Other.Append(c.b)
 	}
 	c.add(",")
-	if id := opID(l); id != (ledger.OpID{}) {
-		c.b = id.Append(c.b)
+	if l.ID != (ledger.OpID{}) {
+		c.b = l.ID.Append(c.b)
 	}
 	for _, n := range [...]int64{l.Change[0], l.Change[1], l.After[0], l.After[1]} {
 		c.add(",")

@@ -31,7 +31,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // story is a reader's month: money comes in, is paid, set aside, given back and paid out.
 func story() (Header, []ledger.Line, [2]int64) {
-	h := Header{Hub: "https://hub.example", Account: 42, Opening: [2]int64{1500, 250},
+	h := Header{Hub: "https://hub.example", Account: 42, Contents: contents, Opening: [2]int64{1500, 250},
 		Period: Period{From: 1_793_491_200_000, Until: 1_796_083_200_000, First: 1001, Last: 9000}} // November 2026
 	lines := []ledger.Line{
 		{Seq: 1001, Kind: ledger.OpCredit, Other: ledger.Lightning, Change: [2]int64{2_000_000, 0}},

@@ -18,12 +18,11 @@ import (
 //	equity:millrace:opening                             what was there before
 type journal struct {
 	text
-	header *Header
-	names  [2]string // of the accounts of the two balances
+	names [2]string // of the accounts of the two balances
 }
 
 func newJournal(w io.Writer, h *Header) *journal {
-	j := &journal{text: newText(w), header: h}
+	j := &journal{text: newText(w, h)}
 	word, name := h.subject()
 	j.names = [2]string{"assets:millrace:" + name + ":available", "assets:millrace:" + name + ":held"}
 	if h.Channel != 0 {
@@ -88,9 +87,9 @@ func (j *journal) line(l *ledger.Line) error {
 		j.add(", object:")
 		j.object(l)
 	}
-	if id := opID(l); id != (ledger.OpID{}) {
+	if l.ID != (ledger.OpID{}) {
 		j.add(", id:")
-		j.b = id.Append(j.b)
+		j.b = l.ID.Append(j.b)
 	}
 	j.add("\n")
 	for i := range l.Change {

@@ -14,7 +14,7 @@ import (
 //	"opening":{"balance_msat":…,"held_msat":…},
 //	"lines":[
 //	{"seq":…,"time":"…","time_ms":…,"kind":"transfer","object":"…","other":"a…","id":"…",
-//	 "balance_change_msat":…,"held_change_msat":…,"balance_msat":…,"held_msat":…},
+//	 "change_msat":…,"held_change_msat":…,"balance_msat":…,"held_msat":…},
 //	…
 //	],
 //	"count":…,
@@ -32,9 +32,10 @@ func newJSON(w io.Writer, h *Header) (*document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: hub: %w", ErrHeader, err)
 	}
-	d := &document{text: newText(w)}
-	for i, name := range h.columns() {
-		d.names[i], d.names[2+i] = `,"`+name+`_change_msat":`, `,"`+name+`_msat":`
+	d := &document{text: newText(w, h)}
+	change, after := h.columns()
+	for i, name := range [...]string{change[0], change[1], after[0], after[1]} {
+		d.names[i] = `,"` + name + `":`
 	}
 	word, name := h.subject()
 	d.b = fmt.Appendf(d.b, `{"hub":%s,"%s":"%s","from":"`, hub, word, name)
@@ -73,9 +74,9 @@ func (d *document) line(l *ledger.Line) error {
 		d.add(`,"other":"`)
 		d.b = append(l.Other.Append(d.b), '"')
 	}
-	if id := opID(l); id != (ledger.OpID{}) {
+	if l.ID != (ledger.OpID{}) {
 		d.add(`,"id":"`)
-		d.b = append(id.Append(d.b), '"')
+		d.b = append(l.ID.Append(d.b), '"')
 	}
 	for i, n := range [...]int64{l.Change[0], l.Change[1], l.After[0], l.After[1]} {
 		d.add(d.names[i])

@@ -19,7 +19,7 @@ type (
 		Object        string   `parquet:"object,optional"`
 		Other         string   `parquet:"other,optional,dict"`
 		ID            [16]byte `parquet:"id,optional,uuid"`
-		BalanceChange int64    `parquet:"balance_change_msat"`
+		BalanceChange int64    `parquet:"change_msat"`
 		HeldChange    int64    `parquet:"held_change_msat"`
 		Balance       int64    `parquet:"balance_msat"`
 		Held          int64    `parquet:"held_msat"`
@@ -46,9 +46,9 @@ const (
 
 // table is a statement as Parquet.
 type table[R accountRow | channelRow] struct {
-	w     *parquet.GenericWriter[R]
-	names [2]string
-	rows  []R
+	w      *parquet.GenericWriter[R]
+	header *Header
+	rows   []R
 }
 
 func newTable(w io.Writer, h *Header) form {
@@ -59,7 +59,7 @@ func newTable(w io.Writer, h *Header) form {
 }
 
 func newRows[R accountRow | channelRow](w io.Writer, h *Header) *table[R] {
-	t := &table[R]{names: h.columns(), rows: make([]R, 0, batchRows)}
+	t := &table[R]{header: h, rows: make([]R, 0, batchRows)}
 	t.w = parquet.NewGenericWriter[R](w, parquet.MaxRowsPerRowGroup(groupRows), parquet.Compression(&parquet.Snappy))
 	word, name := h.subject()
 	for _, m := range [...]struct {
@@ -76,14 +76,15 @@ func newRows[R accountRow | channelRow](w io.Writer, h *Header) *table[R] {
 
 // balance puts a balance into the file's metadata as millrace.opening_balance_msat and so on.
 func (t *table[R]) balance(which string, balance [2]int64) {
+	_, names := t.header.columns()
 	for i, amount := range balance {
-		t.w.SetKeyValueMetadata(fmt.Sprintf("millrace.%s_%s_msat", which, t.names[i]), strconv.FormatInt(amount, 10))
+		t.w.SetKeyValueMetadata(fmt.Sprintf("millrace.%s_%s", which, names[i]), strconv.FormatInt(amount, 10))
 	}
 }
 
 func (t *table[R]) line(l *ledger.Line) error {
 	var b [36]byte
-	row := accountRow{Seq: int64(l.Seq), Time: int64(l.Time), Kind: l.Kind.String(), ID: opID(l), Object: string(appendObject(b[:0], l)),
+	row := accountRow{Seq: int64(l.Seq), Time: int64(l.Time), Kind: l.Kind.String(), ID: l.ID, Object: string(t.header.appendObject(b[:0], l)),
 		BalanceChange: l.Change[0], HeldChange: l.Change[1], Balance: l.After[0], Held: l.After[1]}
 	if l.Other != 0 {
 		row.Other = string(l.Other.Append(b[:0]))

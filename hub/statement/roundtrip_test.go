@@ -40,9 +40,9 @@ func asRead(l *ledger.Line) read {
 	case ledger.OpHold, ledger.OpCapture, ledger.OpVoid:
 		r.object = ledger.HoldNo(l.Object).String()
 	case ledger.OpUnlock, ledger.OpRegister, ledger.OpReprice, ledger.OpRetire:
-		r.object, r.id = fmt.Sprint(l.Object), ""
-		if l.ID != (ledger.OpID{}) {
-			r.object = ledger.ContentID(l.ID).String()
+		r.object = fmt.Sprint(l.Object)
+		if id, ok := contents(l.Object); ok {
+			r.object = id.String()
 		}
 	default:
 		r.object = ledger.ChannelNo(l.Object).String()
@@ -142,7 +142,7 @@ func TestJSON(t *testing.T) {
 		for _, n := range []int{0, 1, 700} {
 			h, lines, closing := sample(rand.New(rand.NewPCG(7, uint64(n))), n, channel)
 			h.Hub = `https://"hub"\example,{`
-			columns := h.columns()
+			changes, balances := h.columns()
 			word, name := h.subject()
 			d := json.NewDecoder(bytes.NewReader(must(t, JSON, h, lines, closing)))
 			d.UseNumber()
@@ -157,15 +157,15 @@ func TestJSON(t *testing.T) {
 				}
 				return parse(t, strconv.ParseInt, v.String())
 			}
-			pair := func(m any, suffix string) [2]int64 {
-				return [2]int64{number(m.(map[string]any), columns[0]+suffix), number(m.(map[string]any), columns[1]+suffix)}
+			pair := func(m any, names [2]string) [2]int64 {
+				return [2]int64{number(m.(map[string]any), names[0]), number(m.(map[string]any), names[1])}
 			}
 			text := func(m map[string]any, name string) string { s, _ := m[name].(string); return s }
 			var got []read
 			for _, v := range doc["lines"].([]any) {
 				m := v.(map[string]any)
 				r := read{uint64(number(m, "seq")), uint64(number(m, "time_ms")), text(m, "kind"), text(m, "object"), text(m, "other"),
-					text(m, "id"), pair(m, "_change_msat"), pair(m, "_msat")}
+					text(m, "id"), pair(m, changes), pair(m, balances)}
 				rfc3339(t, text(m, "time"), r.millis)
 				got = append(got, r)
 			}
@@ -174,7 +174,7 @@ func TestJSON(t *testing.T) {
 			rfc3339(t, text(doc, "until"), h.Until)
 			if doc["hub"] != h.Hub || doc[word] != name || number(doc, "count") != int64(n) || number(doc, "from_ms") != int64(h.From) ||
 				number(doc, "until_ms") != int64(h.Until) || number(doc, "first_seq") != int64(h.First) || number(doc, "last_seq") != int64(h.Last) ||
-				pair(doc["opening"], "_msat") != h.Opening || pair(doc["closing"], "_msat") != closing {
+				pair(doc["opening"], balances) != h.Opening || pair(doc["closing"], balances) != closing {
 				t.Errorf("%v", doc)
 			}
 		}
@@ -214,12 +214,12 @@ func readTable[R accountRow | channelRow](t *testing.T, channel bool) {
 		t.Errorf("%d row groups", len(groups))
 	}
 	word, name := h.subject()
-	c := h.columns()
+	_, c := h.columns()
 	want := map[string]string{
 		"hub": h.Hub, word: name, "from": "2026-09-21T14:13:20.000Z", "until": "2026-12-20T14:13:20.000Z",
 		"first_seq": fmt.Sprint(h.First), "last_seq": fmt.Sprint(h.Last),
-		"opening_" + c[0] + "_msat": fmt.Sprint(h.Opening[0]), "opening_" + c[1] + "_msat": fmt.Sprint(h.Opening[1]),
-		"closing_" + c[0] + "_msat": fmt.Sprint(closing[0]), "closing_" + c[1] + "_msat": fmt.Sprint(closing[1]),
+		"opening_" + c[0]: fmt.Sprint(h.Opening[0]), "opening_" + c[1]: fmt.Sprint(h.Opening[1]),
+		"closing_" + c[0]: fmt.Sprint(closing[0]), "closing_" + c[1]: fmt.Sprint(closing[1]),
 	}
 	have := map[string]string{}
 	for _, kv := range f.Metadata().KeyValueMetadata {
@@ -230,7 +230,7 @@ func readTable[R accountRow | channelRow](t *testing.T, channel bool) {
 	}
 	nulls := 0
 	for _, l := range lines {
-		if opID(&l) == (ledger.OpID{}) {
+		if l.ID == (ledger.OpID{}) {
 			nulls++
 		}
 	}

@@ -41,6 +41,10 @@ type Header struct {
 	Channel ledger.ChannelNo // zero for an account's
 	Period
 	Opening [2]int64 // msat before the first line, as in ledger.Line.After
+
+	// Contents finds the id of a content by its number in the ledger. A content that it does not find, or any where it is nil,
+	// is shown by its number.
+	Contents func(no uint32) (ledger.ContentID, bool)
 }
 
 // MaxHub bounds Header.Hub in bytes. It is above what an origin can take: a scheme, a DNS name of 253 and a port.
@@ -172,12 +176,12 @@ func (h *Header) subject() (word, text string) {
 	return "account", h.Account.String()
 }
 
-// columns are the names of the two balances.
-func (h *Header) columns() [2]string {
+// columns are the names of what a line changed, and of what there was after it.
+func (h *Header) columns() (change, after [2]string) {
 	if h.Channel != 0 {
-		return [2]string{"left", "paid"}
+		return [2]string{"left_change_msat", "paid_change_msat"}, [2]string{"left_msat", "paid_msat"}
 	}
-	return [2]string{"balance", "held"}
+	return [2]string{"change_msat", "held_change_msat"}, [2]string{"balance_msat", "held_msat"}
 }
 
 // FileName is a name for the statement that tells it from others of its hub.

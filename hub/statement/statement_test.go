@@ -20,6 +20,7 @@ func sample(rng *rand.Rand, n int, channel bool) (Header, []ledger.Line, [2]int6
 	if channel {
 		h.Account, h.Channel = 0, 5
 	}
+	h.Contents = contents
 	h.Opening = [2]int64{rng.Int64N(1 << 50), rng.Int64N(1 << 50)}
 	balance, seq, at := h.Opening, h.First, h.From
 	var lines []ledger.Line
@@ -47,6 +48,11 @@ func sample(rng *rand.Rand, n int, channel bool) (Header, []ledger.Line, [2]int6
 		seq, at = seq+1+rng.Uint64N(3), at+rng.Uint64N(1000)*rng.Uint64N(60)
 	}
 	return h, lines, balance
+}
+
+// contents knows half of them.
+func contents(no uint32) (ledger.ContentID, bool) {
+	return ledger.ContentID{0: 0xc0, 15: byte(no)}, no%2 == 0
 }
 
 func write(f Format, w io.Writer, h Header, lines []ledger.Line, closing [2]int64) error {

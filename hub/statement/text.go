@@ -12,6 +12,7 @@ import (
 type text struct {
 	w      io.Writer
 	b      []byte
+	header *Header
 	millis uint64 // whose text moment is: the entries of a block have one time
 	moment []byte
 }
@@ -19,8 +20,8 @@ type text struct {
 // textBuffer is from how many bytes on a text is handed on.
 const textBuffer = 32 << 10
 
-func newText(w io.Writer) text {
-	t := text{w: w, b: make([]byte, 0, textBuffer+textBuffer/8)} // no line is longer than the eighth
+func newText(w io.Writer, h *Header) text {
+	t := text{w: w, header: h, b: make([]byte, 0, textBuffer+textBuffer/8)} // no line is longer than the eighth
 	t.moment = appendTime(nil, 0)
 	return t
 }
@@ -28,7 +29,7 @@ func newText(w io.Writer) text {
 func (t *text) add(s string)          { t.b = append(t.b, s...) }
 func (t *text) int(n int64)           { t.b = strconv.AppendInt(t.b, n, 10) }
 func (t *text) uint(n uint64)         { t.b = strconv.AppendUint(t.b, n, 10) }
-func (t *text) object(l *ledger.Line) { t.b = appendObject(t.b, l) }
+func (t *text) object(l *ledger.Line) { t.b = t.header.appendObject(t.b, l) }
 
 // at adds a time in milliseconds since 1970.
 func (t *text) at(millis uint64) {
@@ -57,15 +58,16 @@ func appendTime(b []byte, millis uint64) []byte {
 }
 
 // appendObject appends the text form of what a line's entry is about: an account, channel, hold or content; of others nothing.
-// A content has its id where the entry carries it, otherwise the hub's number of it.
-func appendObject(b []byte, l *ledger.Line) []byte {
+func (h *Header) appendObject(b []byte, l *ledger.Line) []byte {
 	if l.Object == 0 {
 		return b
 	}
 	switch l.Kind {
 	case ledger.OpUnlock, ledger.OpRegister, ledger.OpReprice, ledger.OpRetire:
-		if l.ID != (ledger.OpID{}) {
-			return ledger.ContentID(l.ID).Append(b)
+		if h.Contents != nil {
+			if id, ok := h.Contents(l.Object); ok {
+				return id.Append(b)
+			}
 		}
 		return strconv.AppendUint(b, uint64(l.Object), 10)
 	case ledger.OpOpenAccount:
@@ -76,13 +78,4 @@ func appendObject(b []byte, l *ledger.Line) []byte {
 		return append(b, ledger.HoldNo(l.Object).String()...)
 	}
 	return b
-}
-
-// opID is the id that the line's sender chose, or zero. Of a content the same field has the content's.
-func opID(l *ledger.Line) ledger.OpID {
-	switch l.Kind {
-	case ledger.OpUnlock, ledger.OpRegister, ledger.OpReprice, ledger.OpRetire:
-		return ledger.OpID{}
-	}
-	return l.ID
 }
