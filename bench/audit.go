@@ -54,7 +54,7 @@ func (r *rig) finish(ctx context.Context, ops uint64, res *Result, check func(*l
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	found := &recovered{ledger.New(benchParams(), newSeed())}
-	if err := s.Start(ctx, found); err != nil {
+	if err := s.Start(ctx, found, nil); err != nil {
 		return err
 	}
 	after, err := r.usage()

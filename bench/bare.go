@@ -35,7 +35,7 @@ func newBare(ctx context.Context, dir string) (*bare, error) {
 	if b.store, err = store.Open(opts); err != nil {
 		return nil, err
 	}
-	if err := b.store.Start(ctx, b); err != nil {
+	if err := b.store.Start(ctx, b, nil); err != nil {
 		return nil, errors.Join(err, b.store.Close())
 	}
 	return b, nil

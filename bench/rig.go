@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/hub/keyring"
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/index"
 )
 
 // origin is the hub's name in the contents that are sealed to it.
@@ -62,8 +63,16 @@ func newRig(ctx context.Context, c *Config, dir string) (*rig, error) {
 
 // start starts a hub on the folder as it is.
 func (r *rig) start(ctx context.Context) error {
-	h, err := hub.New(hub.Config{Params: benchParams(), Ring: r.ring, Origin: origin})
+	var h *hub.Hub
+	x, err := index.Open(index.Options{
+		Dir: filepath.Join(r.dir, "index"), IDKeep: benchParams().IDWindow,
+		Fatal:   func(err error) { r.fatal.Store(&err); h.Fail(err) },
+		Flushed: func(index, seq uint64) { h.Indexed(index, seq) },
+	})
 	if err != nil {
+		return err
+	}
+	if h, err = hub.New(hub.Config{Params: benchParams(), Index: x, Ring: r.ring, Origin: origin}); err != nil {
 		return err
 	}
 	s, err := store.Open(store.Options{
@@ -79,8 +88,8 @@ func (r *rig) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Start(ctx, h.Machine()); err != nil {
-		return errors.Join(err, s.Close())
+	if err := s.Start(ctx, h.Machine(), x); err != nil {
+		return errors.Join(err, s.Close(), x.Close())
 	}
 	h.Start(s)
 	r.hub, r.open = h, true

@@ -10,6 +10,7 @@ import (
 
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/index"
 )
 
 func TestOverload(t *testing.T) {
@@ -83,9 +84,10 @@ func TestBatchBounds(t *testing.T) {
 
 func TestConfigValidate(t *testing.T) {
 	r := newRig(t, setup{})
-	good := hub.Config{Params: r.Params(), Ring: r.cfgRing(), Origin: testOrigin}
+	good := hub.Config{Params: r.Params(), Index: &index.Index{}, Ring: r.cfgRing(), Origin: testOrigin}
 	for name, bend := range map[string]func(*hub.Config){
 		"no ring":      func(c *hub.Config) { c.Ring = nil },
+		"no index":     func(c *hub.Config) { c.Index = nil },
 		"small queue":  func(c *hub.Config) { c.MaxQueueOps = hub.MaxBatchOps - 1 },
 		"bad origin":   func(c *hub.Config) { c.Origin = "https://hub.example/path" },
 		"no origin":    func(c *hub.Config) { c.Origin = "" },

@@ -21,12 +21,14 @@ import (
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/hub/token"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/index"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Config is what a hub is made of.
 type Config struct {
 	Params      ledger.Params // of the ledger in the data folder
+	Index       *index.Index  // of the same data folder: what the ledger need not keep in memory. The hub closes it
 	Ring        *keyring.Ring // the hub's own keys
 	Origin      string        // scheme://host[:port] by which the world knows the hub; stanzas are bound to it
 	Dev         bool          // an operator may make money from the dev account
@@ -59,8 +61,8 @@ func (c *Config) Validate() error {
 	if c.Fatal == nil {
 		c.Fatal = func(error) {}
 	}
-	if c.Ring == nil {
-		return errors.New("hub: no keyring")
+	if c.Ring == nil || c.Index == nil {
+		return errors.New("hub: no keyring or no index")
 	}
 	if c.MaxQueueOps < MaxBatchOps {
 		return fmt.Errorf("hub: a queue of %d ops has no room for a batch of %d", c.MaxQueueOps, MaxBatchOps)
@@ -132,6 +134,7 @@ func New(cfg Config) (*Hub, error) {
 		stop: make(chan struct{}), dead: make(chan struct{}),
 	}
 	h.state = ledger.New(cfg.Params, h.seed)
+	h.state.Attach(cfg.Index)
 	h.metrics = newMetrics(h)
 	for range blocksInFlight {
 		h.free <- &flight{}
@@ -197,7 +200,7 @@ func (h *Hub) newID() ledger.OpID {
 	return ledger.NewOpID(now, random)
 }
 
-// Close stops taking ops, decides what was taken, and closes the log.
+// Close stops taking ops, decides what was taken, and closes the log and the index.
 func (h *Hub) Close(ctx context.Context) error {
 	h.stopping.Do(func() { close(h.stop) })
 	h.queue.close()
@@ -209,12 +212,12 @@ func (h *Hub) Close(ctx context.Context) error {
 		}
 	}
 	closed := make(chan error, 1)
-	go func() { closed <- h.log.Close() }() // its last snapshot may take longer than there is time
+	go func() { closed <- errors.Join(h.log.Close(), h.cfg.Index.Close()) }() // the last checkpoint may take longer than there is time
 	select {
 	case err := <-closed:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("closing the log: %w", ctx.Err())
+		return fmt.Errorf("closing log and index: %w", ctx.Err())
 	}
 }
 

@@ -20,6 +20,7 @@ func (m Machine) Apply(index uint64, block []byte) error {
 	if err != nil {
 		return err
 	}
+	h.cfg.Index.Append(h.state.Last()) // before the acknowledgements: what is acknowledged is in the histories
 	if header := ledger.HeaderOf(block); header.Proposer == h.proposer {
 		return h.acknowledge(header.Number)
 	}
@@ -51,11 +52,18 @@ func (h *Hub) acknowledge(number uint64) error {
 	return nil
 }
 
-// Snapshot is a cheap frozen view of the ledger.
+// Snapshot is a cheap frozen view of the ledger, to be kept as a checkpoint.
 func (m Machine) Snapshot() *ledger.View {
 	m.h.mu.Lock()
 	defer m.h.mu.Unlock()
-	return m.h.state.View()
+	return m.h.state.Checkpoint()
+}
+
+// Indexed is for the index to report that it has everything up to an entry: the ledger's memory may let go of that.
+func (h *Hub) Indexed(_, seq uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.state.Forget(seq)
 }
 
 // Restore replaces the ledger by the one that a view wrote, or leaves it and returns an error.
@@ -70,6 +78,7 @@ func (m Machine) Restore(index uint64, r io.Reader) error {
 	if s.Params() != m.h.state.Params() {
 		return fmt.Errorf("snapshot of a ledger with other rules")
 	}
+	s.Attach(m.h.cfg.Index)
 	m.h.mu.Lock()
 	defer m.h.mu.Unlock()
 	m.h.state = s

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"path/filepath"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/index"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -158,13 +160,20 @@ func openHub(dir string, cfg hub.Config, fatal func(error)) (*hub.Hub, *store.St
 		return nil, nil, err
 	}
 	cfg.Params, cfg.Ring, cfg.Origin = s.Params(), ring, testOrigin
+	cfg.Index, err = index.Open(index.Options{
+		Dir: filepath.Join(dir, "index"), IDKeep: cfg.Params.IDWindow,
+		Fatal: func(err error) { h.Fail(err) }, Flushed: func(index, seq uint64) { h.Indexed(index, seq) },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
 	if cfg.Fatal == nil {
 		cfg.Fatal = fatal
 	}
 	if h, err = hub.New(cfg); err != nil {
 		return nil, nil, err
 	}
-	return h, s, s.Start(context.Background(), h.Machine())
+	return h, s, s.Start(context.Background(), h.Machine(), cfg.Index)
 }
 
 func newID() ledger.OpID {
@@ -316,7 +325,10 @@ func (r *rig) stall(wg *sync.WaitGroup, from, to ledger.AccountNo) {
 }
 
 // auditor reads the ledger from the disk alone, without a hub.
-type auditor struct{ state *ledger.State }
+type auditor struct {
+	state *ledger.State
+	index *index.Index
+}
 
 func (a *auditor) Apply(index uint64, block []byte) error {
 	_, err := a.state.Apply(index, block, nil)
@@ -328,6 +340,7 @@ func (a *auditor) Snapshot() *ledger.View { return a.state.View() }
 func (a *auditor) Restore(_ uint64, r io.Reader) error {
 	s, err := ledger.Restore(r, ledger.Seed{})
 	if err == nil {
+		s.Attach(a.index)
 		a.state = s
 	}
 	return err
@@ -340,12 +353,16 @@ func audit(t testing.TB, dir string) (s *ledger.State, replayed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &auditor{ledger.New(log.Params(), ledger.Seed{})}
-	if err := log.Start(context.Background(), a); err != nil {
+	x, err := index.Open(index.Options{Dir: filepath.Join(dir, "index")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &auditor{ledger.New(log.Params(), ledger.Seed{}), x}
+	if err := log.Start(context.Background(), a, x); err != nil {
 		t.Fatal(err)
 	}
 	_, replayed = log.Lag()
-	if err := log.Close(); err != nil {
+	if err := errors.Join(log.Close(), x.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.state.Audit(); err != nil {

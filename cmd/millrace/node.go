@@ -15,7 +15,9 @@ import (
 
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/api"
+	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/index"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
@@ -25,8 +27,9 @@ type node struct {
 	store    *store.Store
 	listener net.Listener
 	tls      *tls.Config // nil: plain HTTP
+	index    *index.Index
 	hub      *hub.Hub
-	started  bool // the hub owns the store
+	started  bool // the hub owns the store and the index
 	admin    *http.Server
 	server   *api.Server
 	operator string // file of the operator's token; empty: none
@@ -40,16 +43,16 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 		log.Error("ending the process: a restart recovers what is durable", "err", err)
 		a.exit(exitInternal)
 	}
+	fatal := func(err error) {
+		if h := running.Load(); h != nil {
+			h.Fail(err)
+			return
+		}
+		die(err)
+	}
 	var err error
 	n.store, err = store.Open(store.Options{
-		Dir: cfg.Data, WALDir: cfg.WALDir, CheckpointEvery: cfg.snapshotEvery(), DiskReserve: cfg.DiskReserveBytes, Logger: log,
-		Fatal: func(err error) {
-			if h := running.Load(); h != nil {
-				h.Fail(err)
-				return
-			}
-			die(err)
-		},
+		Dir: cfg.Data, WALDir: cfg.WALDir, CheckpointEvery: cfg.snapshotEvery(), DiskReserve: cfg.DiskReserveBytes, Logger: log, Fatal: fatal,
 		Committed: func(blocks, bytes int, took time.Duration) { running.Load().Committed(blocks, bytes, took) },
 	})
 	if err != nil {
@@ -66,14 +69,17 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	if err := n.encrypt(cfg); err != nil {
 		return n, err
 	}
+	if n.index, err = openIndex(cfg, n.store.Params(), fatal, running, log); err != nil {
+		return n, ofData(err)
+	}
 	n.hub, err = hub.New(hub.Config{
-		Params: n.store.Params(), Ring: ring, Origin: origin, Dev: cfg.Dev, MaxQueueOps: cfg.MaxQueueOps, Logger: log, Fatal: die,
+		Params: n.store.Params(), Index: n.index, Ring: ring, Origin: origin, Dev: cfg.Dev, MaxQueueOps: cfg.MaxQueueOps, Logger: log, Fatal: die,
 	})
 	if err != nil {
 		return n, usage("%w", err)
 	}
 	running.Store(n.hub)
-	if err := n.store.Start(ctx, n.hub.Machine()); err != nil {
+	if err := n.store.Start(ctx, n.hub.Machine(), n.index); err != nil {
 		return n, ofData(err)
 	}
 	n.hub.Start(n.store)
@@ -81,6 +87,14 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	n.hub.WatchLag(n.store.Lag)
 	n.hub.WatchSpace(n.store.Space)
 	return n, n.wire(cfg, log)
+}
+
+// openIndex opens what is derived from the log, or makes it anew: the replay fills it.
+func openIndex(cfg config, p ledger.Params, fatal func(error), running *atomic.Pointer[hub.Hub], log *slog.Logger) (*index.Index, error) {
+	return index.Open(index.Options{
+		Dir: filepath.Join(cfg.Data, "index"), IDKeep: p.IDWindow, Logger: log, Fatal: fatal,
+		Flushed: func(index, seq uint64) { running.Load().Indexed(index, seq) },
+	})
 }
 
 // snapshotEvery turns "only a graceful stop" into a number that no log reaches: to the store, zero is its default.
@@ -166,8 +180,13 @@ func (n *node) stop(timeout time.Duration) error {
 	switch {
 	case n.started:
 		errs = append(errs, ofData(n.hub.Close(ctx)))
-	case n.store != nil:
-		errs = append(errs, ofData(n.store.Close()))
+	default:
+		if n.store != nil {
+			errs = append(errs, ofData(n.store.Close()))
+		}
+		if n.index != nil {
+			errs = append(errs, ofData(n.index.Close()))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)

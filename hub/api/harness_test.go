@@ -22,6 +22,7 @@ import (
 	"github.com/millrace/millrace/hub/keyring"
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/index"
 )
 
 const (
@@ -35,6 +36,7 @@ const (
 type rig struct {
 	t        testing.TB
 	ring     *keyring.Ring
+	index    *index.Index
 	hub      *hub.Hub
 	server   *api.Server
 	addr     string
@@ -70,7 +72,10 @@ func (s setup) rig(t testing.TB) *rig {
 		params = ledger.DefaultParams()
 		params.FeePPM = feePPM
 	}
-	r.hub, err = hub.New(hub.Config{Params: params, Ring: r.ring, Origin: origin, Dev: !s.notDev, Clock: r.millis.Load,
+	r.index, err = index.Open(index.Options{Dir: filepath.Join(dir, "index"), IDKeep: params.IDWindow,
+		Fatal: func(err error) { r.hub.Fail(err) }, Flushed: func(index, seq uint64) { r.hub.Indexed(index, seq) }})
+	r.must(err)
+	r.hub, err = hub.New(hub.Config{Params: params, Index: r.index, Ring: r.ring, Origin: origin, Dev: !s.notDev, Clock: r.millis.Load,
 		Fatal: func(err error) { t.Errorf("the hub died: %v", err) }})
 	r.must(err)
 	log := hub.Log(nil)
@@ -95,7 +100,7 @@ func (r *rig) pebble(dir string, params ledger.Params) hub.Log {
 	r.must(err)
 	r.hub.WatchLag(s.Lag)
 	r.hub.WatchSpace(s.Space)
-	r.must(s.Start(context.Background(), r.hub.Machine()))
+	r.must(s.Start(context.Background(), r.hub.Machine(), r.index))
 	return s
 }
 

@@ -23,10 +23,10 @@ type Checkpoints interface {
 // maybeCheckpoint begins a checkpoint when enough has been logged since the last one: as many bytes as the option says, and
 // as that one took, so that checkpoints never write more than the log does. At most one is on its way.
 func (s *Store) maybeCheckpoint() {
-	if s.opts.Checkpoints == nil || s.sinceCheckpoint < s.opts.CheckpointEvery {
+	if s.kept == nil || s.sinceCheckpoint < s.opts.CheckpointEvery {
 		return
 	}
-	covered, bytes := s.opts.Checkpoints.Covered()
+	covered, bytes := s.kept.Covered()
 	if covered < s.checkpointed || s.sinceCheckpoint < bytes {
 		return
 	}
@@ -36,20 +36,20 @@ func (s *Store) maybeCheckpoint() {
 func (s *Store) checkpoint() {
 	view := s.machine.Snapshot()
 	s.sinceCheckpoint, s.checkpointed = 0, view.Index()
-	s.opts.Checkpoints.Checkpoint(view)
+	s.kept.Checkpoint(view)
 }
 
 // restore gives the machine the newest checkpoint, and returns its index: zero for none. A damaged one is an error, not a reason
 // to replay for hours unasked: whoever wants that removes the index.
 func (s *Store) restore(m Machine) (uint64, error) {
-	if s.opts.Checkpoints == nil {
+	if s.kept == nil {
 		return 0, nil
 	}
-	index, ok, err := s.opts.Checkpoints.State()
+	index, ok, err := s.kept.State()
 	if err != nil || !ok {
 		return 0, err
 	}
-	r, err := s.opts.Checkpoints.ReadState()
+	r, err := s.kept.ReadState()
 	if err != nil {
 		return 0, err
 	}

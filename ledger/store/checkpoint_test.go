@@ -70,7 +70,7 @@ func (c *checkpoints) ReadState() (io.ReadCloser, error) {
 // kept is a folder with checkpoints, and a machine that follows them.
 func kept(f *folder, every int64) (*checkpoints, func() (*store.Store, *machine)) {
 	c := newCheckpoints()
-	f.opts.Checkpoints, f.opts.CheckpointEvery = c, every
+	f.kept, f.opts.CheckpointEvery = c, every
 	return c, func() (*store.Store, *machine) {
 		m := newMachine(f.params)
 		m.archive = &c.Archive
@@ -126,7 +126,7 @@ func TestCheckpointsRefused(t *testing.T) {
 	open(t, s, m, 10, 10)
 	closeStore(t, s)
 	for name, f := range map[string]*folder{"no blocks": fresh, "too few": short} {
-		f.opts.Checkpoints = c
+		f.kept = c
 		m := newMachine(f.params)
 		m.archive = &c.Archive
 		wantErr(t, name, f.startFails(m), store.ErrCorrupt)

@@ -130,6 +130,7 @@ type folder struct {
 	opts   store.Options
 	params ledger.Params
 	fatal  chan error
+	kept   store.Checkpoints // nil: none
 }
 
 // newFolder initialises one; a nil fs is the real disk.
@@ -183,7 +184,7 @@ func (f *folder) startWith(m *machine) *store.Store {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { _ = s.Close() }) // for tests that fail; the others have closed it
-	if err := s.Start(context.Background(), m); err != nil {
+	if err := s.Start(context.Background(), m, f.kept); err != nil {
 		f.t.Fatal(err)
 	}
 	return s
@@ -196,7 +197,7 @@ func (f *folder) startFails(m *machine) error {
 	if err != nil {
 		return err
 	}
-	err = s.Start(context.Background(), m)
+	err = s.Start(context.Background(), m, f.kept)
 	if err == nil {
 		f.t.Error("started")
 	}

@@ -86,7 +86,7 @@ func TestLostEnd(t *testing.T) {
 				m := newMachine(c.params)
 				s, err := store.Open(c.opts)
 				if err == nil {
-					err = s.Start(context.Background(), m)
+					err = s.Start(context.Background(), m, nil)
 					if cerr := s.Close(); err == nil && cerr != nil {
 						t.Errorf("%s at %d: closing: %v", what, at, cerr)
 					}
@@ -232,7 +232,7 @@ func serves(f *folder, want print, whole [][]byte) error {
 	}
 	defer s.Close()
 	m := newMachine(f.params)
-	if err := s.Start(context.Background(), m); err != nil {
+	if err := s.Start(context.Background(), m, nil); err != nil {
 		return nil
 	}
 	if s.Params() != f.params {

@@ -154,8 +154,11 @@ func checkFormat(fs vfs.FS, dir string) error {
 }
 
 // Start brings the machine to the end of the log, by the newest checkpoint and the blocks behind it, and then takes
-// proposals. The machine must be new. A long replay is logged as it goes.
-func (s *Store) Start(ctx context.Context, m Machine) error {
+// proposals. The machine must be new. Without checkpoints every start replays the whole log. A long replay is logged as it goes.
+func (s *Store) Start(ctx context.Context, m Machine, kept Checkpoints) error {
+	s.mu.Lock()
+	s.kept = kept
+	s.mu.Unlock()
 	from, err := s.restore(m)
 	if err != nil {
 		return err

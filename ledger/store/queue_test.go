@@ -42,7 +42,7 @@ func newGate(t *testing.T) (*store.Store, *gate, *folder) {
 		t.Fatal(err)
 	}
 	wantErr(t, "Propose before Start", s.Propose([]byte("x")), store.ErrClosed)
-	if err := s.Start(t.Context(), g); err != nil {
+	if err := s.Start(t.Context(), g, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

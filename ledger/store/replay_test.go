@@ -180,7 +180,7 @@ func TestLagWhileStarting(t *testing.T) {
 		}()
 		<-done
 	}
-	if err := s.Start(t.Context(), m); err != nil {
+	if err := s.Start(t.Context(), m, nil); err != nil {
 		t.Fatal(err)
 	}
 	if watermark, checkpoint := s.Lag(); watermark != 0 || checkpoint != uint64(len(h.batches)) {
@@ -234,7 +234,7 @@ func startsWhole(t *testing.T, f *folder, h *history, mayEnd bool, what string) 
 	m := newMachine(f.params)
 	s, err := store.Open(f.opts)
 	if err == nil {
-		err = s.Start(context.Background(), m)
+		err = s.Start(context.Background(), m, nil)
 		// Pebble reads tables in the background, too, and may have found the damage only after the replay.
 		if cerr := s.Close(); err == nil && cerr != nil && !errors.Is(cerr, store.ErrCorrupt) {
 			t.Errorf("%s: closing: %v", what, cerr)
@@ -300,7 +300,7 @@ func TestStartIsInterrupted(t *testing.T) {
 			cancel()
 		}
 	}
-	wantErr(t, "Start", s.Start(ctx, m), context.Canceled)
+	wantErr(t, "Start", s.Start(ctx, m, nil), context.Canceled)
 	wantErr(t, "Propose after it", s.Propose(nil), store.ErrClosed)
 	closeStore(t, s)
 	s, m = f.start()

@@ -68,8 +68,7 @@ type Options struct {
 	FS          vfs.FS       // nil: the machine's
 	Logger      *slog.Logger // nil: nowhere
 
-	Checkpoints     Checkpoints // nil: none, and every start replays the whole log
-	CheckpointEvery int64       // bytes of blocks between two checkpoints; 0: 256 MiB
+	CheckpointEvery int64 // bytes of blocks between two checkpoints; 0: 256 MiB
 
 	// Fatal is told when it is not known what is durable, or the machine refuses a block: the process must end, since only
 	// a recovery finds out. Nothing more is applied. It must be set before Start.
@@ -85,6 +84,7 @@ type Store struct {
 	db      *pebble.DB
 	lock    io.Closer
 	machine Machine
+	kept    Checkpoints // nil: none
 	space   *space.Guard
 	mark    *watermark // written by commit; nil before Start
 
@@ -149,8 +149,8 @@ func (s *Store) Barrier(ctx context.Context) error {
 // Lag is how many proposed blocks are not applied yet, and how many applied ones a start would replay.
 func (s *Store) Lag() (watermark, checkpoint uint64) {
 	var covered uint64
-	if s.opts.Checkpoints != nil {
-		covered, _ = s.opts.Checkpoints.Covered()
+	if s.kept != nil {
+		covered, _ = s.kept.Covered()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -280,7 +280,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	failed, behind := s.failed, s.applied > s.checkpointed
 	s.mu.Unlock()
-	if started && failed == nil && behind && s.opts.Checkpoints != nil {
+	if started && failed == nil && behind && s.kept != nil {
 		s.checkpoint()
 	}
 	errs := []error{failed, s.mark.close(), s.db.Close()}

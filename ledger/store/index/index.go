@@ -111,6 +111,7 @@ type Index struct {
 	moved    sync.Cond     // anything below has changed
 	appended chan struct{} // closed at the next Append
 	durable  watermark     // what the database holds
+	state    state         // the newest checkpoint in it
 	newest   watermark     // what was appended
 	sealed   []*segment    // in order, at most maxSealed; the builder works on the first
 	open     *segment      // appended to

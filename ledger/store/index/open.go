@@ -122,7 +122,7 @@ func (x *Index) load() error {
 	x.newest = x.durable
 	x.open = newSegment(x.newest)
 	x.tree.load(x.durable.leaves)
-	return nil
+	return x.loadState()
 }
 
 const watermarkKey = "m/watermark"

@@ -2,7 +2,6 @@ package index
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sort"
 	"unsafe"
@@ -167,14 +166,4 @@ func (r *record) entryAt(first int, e *ledger.Entry) (next int) {
 		Seq: r.First + uint64(l.Entry), Time: r.Time, Index: r.Index, Kind: l.Kind, ID: r.ID(l), Legs: r.Legs[first:next:next],
 	}
 	return next
-}
-
-// Checkpoint takes the state right after the last Append, which is stored together with what led to it.
-func (x *Index) Checkpoint(v *ledger.View) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if v.Index() > x.newest.index && x.failed == nil {
-		panic(fmt.Sprintf("index: a state after block %d, and the last block appended is %d", v.Index(), x.newest.index))
-	}
-	x.seal(v)
 }
