@@ -61,7 +61,7 @@ func (x *exporter) run(ctx context.Context, a *app, cfg config) (err error) {
 		return ofData(err)
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	past, err := openIndex(filepath.Join(cfg.Data, "index"))
+	past, err := openPast(filepath.Join(cfg.Data, "index"))
 	if err != nil {
 		return err
 	}
@@ -92,8 +92,8 @@ func (x *exporter) run(ctx context.Context, a *app, cfg config) (err error) {
 		"exported %s: %d entries, %d rows", x.out, r.entries, r.legs)
 }
 
-// openIndex opens the index of a hub, or nil when there is none: it is derived, and a copy of a folder need not have it.
-func openIndex(dir string) (*index.Index, error) {
+// openPast opens the index of a hub, or nil when there is none: it is derived, and a copy of a folder need not have it.
+func openPast(dir string) (*index.Index, error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -114,6 +114,7 @@ type replay struct {
 	past          *index.Index // may be nil
 	block, seq    uint64       // of the index, the last
 	export        *statement.Export
+	seed          ledger.Seed
 	state         *ledger.State
 	outcomes      []ledger.Applied
 	entries, legs uint64 // written
@@ -128,7 +129,7 @@ func newReplay(ctx context.Context, a *app, x *exporter, log *store.Store, past 
 	_, _ = rand.Read(b[:]) // it never fails: the runtime ends the process first
 	seed := ledger.Seed{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}
 	now := time.Now()
-	r := &replay{ctx: ctx, app: a, asked: x, log: log, past: past, export: export, state: ledger.New(log.Params(), seed), began: now, told: now}
+	r := &replay{ctx: ctx, app: a, asked: x, log: log, past: past, export: export, seed: seed, state: ledger.New(log.Params(), seed), began: now, told: now}
 	if past != nil {
 		r.block, r.seq = past.Watermark()
 		r.state.Attach(past)
@@ -143,7 +144,7 @@ func (r *replay) run() error {
 	}
 	err := r.err
 	if err == nil { // not all of it was in the index
-		err = r.log.Start(r.ctx, r)
+		err = r.log.Start(r.ctx, r, r.kept())
 	}
 	newest := r.state.Seq()
 	switch {
@@ -210,11 +211,33 @@ func (r *replay) agree() error {
 	return nil
 }
 
-// Restore and Snapshot are for a log that keeps checkpoints; an export gives it none, so both are never called.
-func (r *replay) Restore(uint64, io.Reader) error {
-	return errors.New("an export starts from no checkpoint")
+// Restore begins the replay at the index's checkpoint, whose entries are all in the index.
+func (r *replay) Restore(_ uint64, from io.Reader) error {
+	s, err := ledger.Restore(from, r.seed)
+	if err != nil {
+		return err
+	}
+	s.Attach(r.past)
+	r.state = s
+	return r.agree()
 }
+
+// Snapshot is of no use here, but a machine has one.
 func (r *replay) Snapshot() *ledger.View { return r.state.View() }
+
+// kept is where the replay begins.
+func (r *replay) kept() store.Checkpoints {
+	if r.past == nil {
+		return nil
+	}
+	return unchanged{r.past}
+}
+
+// unchanged is an index that takes no checkpoint.
+type unchanged struct{ *index.Index }
+
+// Checkpoint does nothing.
+func (unchanged) Checkpoint(*ledger.View) {}
 
 // record writes the entries of a block.
 func (r *replay) record(b *ledger.Record) error {
