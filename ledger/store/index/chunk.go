@@ -33,10 +33,7 @@ type chunkWriter struct {
 // add encodes the entry of a record whose first leg is given, and returns where the next begins.
 func (w *chunkWriter) add(r *record, first int) (next int) {
 	if r.Index != w.index {
-		w.buf = append(w.buf, tagBlock)
-		w.buf = binary.AppendUvarint(w.buf, r.Index-w.index)
-		w.buf = binary.AppendUvarint(w.buf, r.Time-w.time)
-		w.index, w.time = r.Index, r.Time
+		w.block(r.Index, r.Time)
 	}
 	l := &r.Legs[first]
 	w.n++
@@ -51,6 +48,14 @@ func (w *chunkWriter) add(r *record, first int) (next int) {
 	}
 	w.other(r.ID(l), r.Legs[first:next])
 	return next
+}
+
+// block says that the entries from here on are of another block.
+func (w *chunkWriter) block(index, time uint64) {
+	b := append(w.buf, tagBlock)
+	b = binary.AppendUvarint(b, index-w.index)
+	w.buf = binary.AppendUvarint(b, time-w.time)
+	w.index, w.time = index, time
 }
 
 // advance encodes what nearly all entries are.

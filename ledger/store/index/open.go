@@ -69,16 +69,10 @@ func Open(opts Options) (*Index, error) {
 	opts.setDefaults()
 	x := &Index{opts: opts, appended: make(chan struct{})}
 	x.moved.L = &x.mu
-	if err := opts.FS.RemoveAll(opts.FS.PathJoin(opts.Dir, building)); err != nil {
-		return nil, fmt.Errorf("removing tables that were being built: %w", err)
-	}
-	if err := opts.FS.MkdirAll(opts.FS.PathJoin(opts.Dir, building), 0o700); err != nil {
-		return nil, fmt.Errorf("making the index's folder: %w", err)
-	}
 	if err := x.openPebble(); err != nil {
 		return nil, err
 	}
-	if err := x.load(); err != nil {
+	if err := errors.Join(x.clear(), x.load()); err != nil {
 		return nil, errors.Join(err, x.db.Close())
 	}
 	x.done.Go(x.build)
@@ -101,6 +95,18 @@ func (x *Index) openPebble() error {
 		return fmt.Errorf("%w: opening the index: %w", ErrCorrupt, err)
 	case err != nil:
 		return fmt.Errorf("opening the index: %w", err)
+	}
+	return nil
+}
+
+// clear removes what was being built when the index was last open.
+func (x *Index) clear() error {
+	path := x.opts.FS.PathJoin(x.opts.Dir, building)
+	if err := x.opts.FS.RemoveAll(path); err != nil {
+		return fmt.Errorf("removing tables that were being built: %w", err)
+	}
+	if err := x.opts.FS.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("making a folder for tables to be built: %w", err)
 	}
 	return nil
 }
@@ -159,7 +165,7 @@ func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
 	// these still go to the lowest level.
 	p.Experimental.IngestSplit = func() bool { return true }
 	for i := range p.Levels {
-		p.Levels[i].BlockSize = blockSize
+		p.Levels[i].BlockSize = lookupBlockSize // what is compacted is what is looked up
 		p.Levels[i].IndexBlockSize = indexBlockSize
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,9 +19,14 @@ import (
 const (
 	// tableBytes is where one table file ends and the next begins.
 	tableBytes = 64 << 20
-	// blockSize is what a reader of one row reads: a chunk of the journal fills most of one.
-	blockSize      = 4 << 10
-	indexBlockSize = 64 << 10
+	// blockSize is what a reader of one row reads. Rows that are looked up one by one lie in smaller blocks.
+	blockSize       = 16 << 10
+	lookupBlockSize = 4 << 10
+	indexBlockSize  = 64 << 10
+	// writeBytes are written at once: pebble's own buffer is of one small block, and the calls cost more than the writing.
+	writeBytes = 256 << 10
+	// manifestRoom is more than what pebble notes about the tables of one build.
+	manifestRoom = 1 << 20
 	// bytesPerSync hands tables to the disk while they are written, so that the log's own syncs do not find all of it waiting.
 	bytesPerSync = 512 << 10
 )
@@ -65,14 +70,15 @@ func (t *table) create() error {
 	}
 	t.build.paths = append(t.build.paths, path)
 	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: bytesPerSync})
+	w := &tableFile{file: f, buf: bufio.NewWriterSize(f, writeBytes)}
 	o := sstable.WriterOptions{
 		TableFormat: format.MaxTableFormat(), Compression: block.NoCompression, BlockSize: blockSize, IndexBlockSize: indexBlockSize,
 		WritingToLowestLevel: true,
 	}
 	if t.filter {
-		o.FilterPolicy = bloom.FilterPolicy(10)
+		o.FilterPolicy, o.BlockSize = bloom.FilterPolicy(10), lookupBlockSize
 	}
-	t.w, t.bytes = sstable.NewWriter(objstorageprovider.NewFileWritable(f), o), 0
+	t.w, t.bytes = sstable.NewWriter(w, o), 0
 	return nil
 }
 
@@ -88,6 +94,29 @@ func (t *table) close() error {
 	}
 	return nil
 }
+
+// tableFile is what pebble writes a table to: an objstorage.Writable.
+type tableFile struct {
+	file vfs.File
+	buf  *bufio.Writer
+}
+
+func (f *tableFile) Write(p []byte) error {
+	_, err := f.buf.Write(p)
+	return err
+}
+
+// Finish makes the file durable.
+func (f *tableFile) Finish() error {
+	err := f.buf.Flush()
+	if err == nil {
+		err = f.file.Sync()
+	}
+	return errors.Join(err, f.file.Close())
+}
+
+// Abort leaves the file to be removed: see build.discard.
+func (f *tableFile) Abort() { _ = f.file.Close() }
 
 // build gathers the tables that become part of the database together.
 type build struct {
@@ -116,13 +145,29 @@ func (b *build) publish() error {
 	if len(b.paths) == 0 {
 		return nil
 	}
-	if err := x.db.Ingest(context.Background(), b.paths); err != nil {
+	if err := x.ingest(b.paths); err != nil {
 		return errors.Join(fmt.Errorf("ingesting tables: %w", err), b.discard())
 	}
 	for _, f := range b.after {
 		f()
 	}
 	return nil
+}
+
+// ingest hands tables to pebble. When pebble cannot write its manifest it does not know what is durable, and the index must
+// end. So that a disk which has just become full is found before, room is taken first, and given back for the manifest.
+func (x *Index) ingest(paths []string) error {
+	fs := x.opts.FS
+	room := fs.PathJoin(x.opts.Dir, building, "room")
+	f, err := fs.Create(room, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, manifestRoom))
+	if err := errors.Join(err, f.Close(), fs.Remove(room)); err != nil {
+		return err
+	}
+	return x.db.Ingest(context.Background(), paths)
 }
 
 // discard removes what was written of a build that is not published.
