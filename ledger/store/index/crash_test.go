@@ -15,8 +15,8 @@ import (
 // TestCrash: at any moment, with any part of what was not synced lost, the index is whole up to a watermark no earlier than the
 // last it told of, and the log brings back the rest.
 func TestCrash(t *testing.T) {
-	for seed := range uint64(8) {
-		l, rng, fs := newLog(t, seed, 600), newRand(seed), vfs.NewCrashableMem()
+	for seed := range uint64(4) {
+		l, rng, fs := newLog(t, seed, 400), newRand(seed), vfs.NewCrashableMem()
 		var told atomic.Uint64
 		o := Options{FS: fs, SegmentEntries: 20, Notary: leafOf, Flushed: func(index, _ uint64) { told.Store(index) }}
 		x := openIndex(t, o)

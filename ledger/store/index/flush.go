@@ -12,7 +12,7 @@ type step func(b *build, s *segment) error
 
 // steps are done for every segment, in this order.
 func (x *Index) steps() []step {
-	return []step{x.buildJournal, x.buildBlocks, x.buildTree, x.buildIDs, x.buildOwned, x.buildState}
+	return []step{x.buildJournal, x.buildBlocks, x.buildTree, x.buildIDs, x.buildOwned}
 }
 
 // build is the goroutine that makes tables of sealed segments, oldest first.
@@ -37,7 +37,7 @@ func (x *Index) next() *segment {
 		case len(x.sealed) > 0:
 			return x.sealed[0]
 		case len(x.open.records) > 0 && (x.closing || asked):
-			x.sealNow(nil)
+			x.sealNow()
 			return x.sealed[0]
 		case x.closing:
 			return nil
@@ -47,28 +47,10 @@ func (x *Index) next() *segment {
 
 // flush makes a segment durable, however long a full disk takes, and drops it from memory. False means that the builder ends.
 func (x *Index) flush(s *segment) bool {
-	said := false
-	for {
-		err := x.flushOnce(s)
-		if err == nil {
-			break
-		}
-		err = fmt.Errorf("index: after block %d: %w", s.before.index, err)
-		if !noRoom(err) {
-			x.fail(err)
-			return false
-		}
-		if !said {
-			x.opts.Logger.Error("no room for the index; trying again", "err", err)
-			said = true
-		}
-		time.Sleep(backoff)
-		if x.giveUp(err) {
-			return false
-		}
-	}
-	if said {
-		x.opts.Logger.Info("the index has room again")
+	err := x.persist(func() error { return x.flushOnce(s) })
+	if err != nil {
+		x.stop(fmt.Errorf("index: after block %d: %w", s.before.index, err))
+		return false
 	}
 	x.mu.Lock()
 	x.sealed = slices.Delete(x.sealed, 0, 1)
@@ -83,15 +65,42 @@ func (x *Index) flush(s *segment) bool {
 	return true
 }
 
-// giveUp says whether the builder must end although segments are left: what they hold is in the log.
-func (x *Index) giveUp(err error) bool {
+// persist tries again while there is no room, until the index is closed.
+func (x *Index) persist(f func() error) error {
+	for said := false; ; time.Sleep(backoff) {
+		err := f()
+		if noRoom(err) && !x.ending() {
+			if !said {
+				x.opts.Logger.Error("no room for the index; trying again", "err", err)
+				said = true
+			}
+			continue
+		}
+		if said && err == nil {
+			x.opts.Logger.Info("the index has room again")
+		}
+		return err
+	}
+}
+
+func (x *Index) ending() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.closing && x.failed == nil {
-		x.failed = err
-		x.moved.Broadcast()
+	return x.closing || x.failed != nil
+}
+
+// stop ends the index with an error. One that is closed without room is only left behind its log, and that is not fatal.
+func (x *Index) stop(err error) {
+	if !noRoom(err) {
+		x.fail(err)
+		return
 	}
-	return x.failed != nil
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.failed == nil {
+		x.failed = err
+	}
+	x.moved.Broadcast()
 }
 
 func (x *Index) flushOnce(s *segment) error {

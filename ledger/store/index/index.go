@@ -26,7 +26,7 @@
 //	"j" + seq of the first, u64       up to 256 entries: see chunk
 //	"k" + block index, u64            number, first seq, entries, time (varints), head 32, leaf     see blockRow
 //	"m/watermark"                     see watermark
-//	"m/state"                         block index u64 of the state in "p"
+//	"m/state"                         index of the block that the state in "p" was taken after, u64; bytes of "p" written for it, u64
 //	"o" + account, u32 + content, u32 seq varint, paid varint                                       ledger.Owned
 //	"p" + key of the part             a part of the ledger's state: see ledger.View
 //	"t" + stored hash index, u64      32 bytes: a hash of the RFC 6962 tree over the blocks, numbered as in
@@ -108,19 +108,20 @@ type Index struct {
 	publishing sync.Mutex // held while tables become part of the database: see build.publish
 
 	mu       sync.Mutex
-	moved    sync.Cond     // anything below has changed
-	appended chan struct{} // closed at the next Append
-	durable  watermark     // what the database holds
-	state    state         // the newest checkpoint in it
-	newest   watermark     // what was appended
-	sealed   []*segment    // in order, at most maxSealed; the builder works on the first
-	open     *segment      // appended to
-	wanted   uint64        // the builder seals the open segment if it holds blocks up to this index
+	moved    sync.Cond      // anything below has changed
+	appended chan struct{}  // closed at the next Append
+	durable  watermark      // what the database holds
+	newest   watermark      // what was appended
+	sealed   []*segment     // in order, at most maxSealed; the builder works on the first
+	open     *segment       // appended to
+	wanted   uint64         // the builder seals the open segment if it holds blocks up to this index
+	views    []*ledger.View // checkpoints to be made, in order; the first is being made
+	covered  checkpoint     // the last one made
 	closing  bool
 	failed   error
 
 	tree    tree
-	done    sync.WaitGroup // builder and notary
+	done    sync.WaitGroup // builder, notary and checkpointer
 	expired uint64         // the builder's: ids of an earlier time are deleted
 }
 

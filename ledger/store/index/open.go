@@ -76,6 +76,7 @@ func Open(opts Options) (*Index, error) {
 		return nil, errors.Join(err, x.db.Close())
 	}
 	x.done.Go(x.build)
+	x.done.Go(x.checkpoints)
 	if opts.Notary != nil {
 		x.done.Go(x.notarise)
 	}
@@ -122,13 +123,19 @@ func (x *Index) load() error {
 			return err
 		}
 	}
+	if x.covered, err = x.loadCheckpoint(); err != nil {
+		return err
+	}
+	if w := &x.durable; x.covered.index > w.index {
+		return corrupt("a checkpoint of block %d, and the watermark is at block %d", x.covered.index, w.index)
+	}
 	if w := &x.durable; x.opts.Notary != nil && w.leaves != w.blocks {
 		return fmt.Errorf("%w: %d of %d blocks are in its transparency log; delete the folder, and it is made again", ErrFormat, w.leaves, w.blocks)
 	}
 	x.newest = x.durable
 	x.open = newSegment(x.newest)
 	x.tree.load(x.durable.leaves)
-	return x.loadState()
+	return nil
 }
 
 const watermarkKey = "m/watermark"

@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -9,128 +10,168 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-// A checkpoint is the ledger's state after some block, in parts: see ledger.View. It becomes durable in one step with all that
-// is indexed up to that block, and overwrites the parts of the one before that have changed since.
-
-const (
-	stateKey  = "m/state"
-	stateSize = 8 + 8 // index and bytes, both u64
-)
-
-// state is the newest checkpoint.
-type state struct {
-	index uint64 // of the block it was taken after; zero: there is none
-	bytes int64  // that it took to write it
+// checkpoint is a state from which a start can go on. Its parts and this row become durable together, and not before the blocks
+// that led to it: a replay behind it misses nothing in the index.
+type checkpoint struct {
+	index uint64 // of the block that it was taken after; zero: there is none
+	bytes uint64 // of the parts written for it
 }
 
-// Checkpoint takes over the state right after the last Append, which is stored together with what led to it.
+const stateKey = "m/state"
+
+func (c *checkpoint) encode() []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, c.index), c.bytes)
+}
+
+func (x *Index) loadCheckpoint() (c checkpoint, err error) {
+	b, ok, err := x.get([]byte(stateKey))
+	if err != nil || !ok {
+		return c, err
+	}
+	if len(b) != 16 {
+		return c, corrupt("the row of the checkpoint has %d bytes", len(b))
+	}
+	return checkpoint{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}, nil
+}
+
+// Checkpoint takes over a view of the ledger as it was after the last block appended, or after an earlier one in a replay. It
+// must come from State.Checkpoint: only its changed parts are written. That is done in the background, in order.
 func (x *Index) Checkpoint(v *ledger.View) {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	if v.Index() > x.newest.index && x.failed == nil {
-		panic(fmt.Sprintf("index: a state after block %d, and the last block appended is %d", v.Index(), x.newest.index))
+	newest := x.newest.index
+	if v.Index() <= newest && x.failed == nil && !x.closing {
+		x.views = append(x.views, v)
+		x.wanted = max(x.wanted, v.Index())
+		x.moved.Broadcast()
 	}
-	x.seal(v)
+	x.mu.Unlock()
+	if v.Index() > newest {
+		x.fail(fmt.Errorf("index: a state after block %d, and the last block appended is %d", v.Index(), newest))
+	}
 }
 
-// Covered is the index of the block that the newest durable checkpoint was taken after, and how many bytes it took to write it.
+// Covered is the index of the block that the newest durable checkpoint was taken after, zero if there is none, and the bytes
+// written for it.
 func (x *Index) Covered() (index uint64, bytes int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.state.index, x.state.bytes
+	return x.covered.index, int64(x.covered.bytes)
 }
 
-// State is Covered for a start: false when there is no checkpoint.
+// State is the index of the block that the newest durable checkpoint was taken after, and false if there is none.
 func (x *Index) State() (index uint64, ok bool, err error) {
 	index, _ = x.Covered()
 	return index, index > 0, nil
 }
 
-func (x *Index) loadState() error {
-	b, ok, err := x.get([]byte(stateKey))
-	if err != nil || !ok {
-		return err
+// checkpoints is the goroutine that makes them. They are not part of the segments, which come several times a second when a
+// checkpoint takes seconds: then Append would wait for it.
+func (x *Index) checkpoints() {
+	for {
+		v := x.nextView()
+		if v == nil {
+			return
+		}
+		c := checkpoint{index: v.Index()}
+		if err := x.persist(func() error { return x.checkpointOnce(v, &c) }); err != nil {
+			x.stop(fmt.Errorf("index: checkpoint after block %d: %w", v.Index(), err))
+			return
+		}
+		x.mu.Lock()
+		x.views[0] = nil
+		x.views, x.covered = x.views[1:], c
+		x.moved.Broadcast()
+		x.mu.Unlock()
 	}
-	if len(b) != stateSize {
-		return corrupt("a state's header of %d bytes", len(b))
-	}
-	x.state = state{binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:]))}
-	if x.state.index > x.durable.index {
-		return corrupt("a state after block %d, and the index ends with block %d", x.state.index, x.durable.index)
-	}
-	return nil
 }
 
-// buildState writes what has changed of the ledger's state, when a checkpoint ends the segment.
-func (x *Index) buildState(b *build, s *segment) (err error) {
-	if s.view == nil {
+func (x *Index) nextView() *ledger.View {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for len(x.views) == 0 {
+		if x.closing || x.failed != nil {
+			return nil
+		}
+		x.moved.Wait()
+	}
+	if x.failed != nil {
 		return nil
 	}
-	t := b.table(false)
-	defer t.closeOn(&err)
-	now := state{index: s.view.Index()}
-	key := []byte{'p'}
-	err = s.view.Parts(true, func(name, part []byte) error {
-		now.bytes += int64(len(part))
-		return t.set(append(key[:1], name...), part)
-	})
-	if err != nil {
-		return err
-	}
-	b.meta[stateKey] = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, now.index), uint64(now.bytes))
-	b.after = append(b.after, func() {
-		x.mu.Lock()
-		x.state = now
-		x.mu.Unlock()
-	})
-	return nil
+	return x.views[0]
 }
 
-// ReadState reads the newest checkpoint, as ledger.Restore wants it.
+func (x *Index) checkpointOnce(v *ledger.View, c *checkpoint) error {
+	b := x.newBuild()
+	if err := b.parts(v, c); err != nil {
+		return errors.Join(err, b.discard())
+	}
+	if !x.awaitDurable(v.Index()) {
+		return errors.Join(errors.New("the index ended before it"), b.discard())
+	}
+	b.meta[stateKey] = c.encode()
+	return b.publish()
+}
+
+func (b *build) parts(v *ledger.View, c *checkpoint) (err error) {
+	t := b.table(false)
+	defer t.closeOn(&err)
+	c.bytes = 0
+	var row []byte
+	return v.Parts(true, func(key, part []byte) error {
+		row = append(append(row[:0], 'p'), key...)
+		c.bytes += uint64(len(part))
+		return t.set(row, part)
+	})
+}
+
+// awaitDurable waits until the watermark is at a block. False means that it never will be.
+func (x *Index) awaitDurable(index uint64) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for x.durable.index < index && x.failed == nil {
+		x.moved.Wait()
+	}
+	return x.failed == nil
+}
+
+// ReadState reads the newest durable checkpoint, as ledger.Restore wants it. It must be closed.
 func (x *Index) ReadState() (io.ReadCloser, error) {
-	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: []byte{'p'}, UpperBound: []byte{'p' + 1}})
+	it, err := x.iterate('p')
 	if err != nil {
-		return nil, readError(err, "the state")
+		return nil, err
 	}
 	return &stateReader{it: it}, nil
 }
 
-// stateReader reads the parts one after the other.
+// stateReader is all parts, one after the other.
 type stateReader struct {
 	it    *pebble.Iterator
-	begun bool
-	part  []byte // what is left of the part that the iterator is at
+	part  []byte // what is left of the one that the iterator stands at
+	began bool
 }
 
-// Read is for io.Reader.
-func (r *stateReader) Read(p []byte) (int, error) {
-	for len(r.part) == 0 {
-		more := false
-		if r.begun {
-			more = r.it.Next()
+func (s *stateReader) Read(p []byte) (int, error) {
+	for len(s.part) == 0 {
+		var ok bool
+		if s.began {
+			ok = s.it.Next()
 		} else {
-			r.begun, more = true, r.it.First()
+			ok, s.began = s.it.First(), true
 		}
-		if !more {
-			if err := r.it.Error(); err != nil {
+		if !ok {
+			if err := s.it.Error(); err != nil {
 				return 0, readError(err, "the state")
 			}
 			return 0, io.EOF
 		}
 		var err error
-		if r.part, err = r.it.ValueAndErr(); err != nil {
+		if s.part, err = s.it.ValueAndErr(); err != nil {
 			return 0, readError(err, "the state")
 		}
 	}
-	n := copy(p, r.part)
-	r.part = r.part[n:]
+	n := copy(p, s.part)
+	s.part = s.part[n:]
 	return n, nil
 }
 
-// Close is for io.Closer.
-func (r *stateReader) Close() error {
-	if err := r.it.Close(); err != nil {
-		return readError(err, "the state")
-	}
-	return nil
-}
+func (s *stateReader) Close() error { return s.it.Close() }

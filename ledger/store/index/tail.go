@@ -23,7 +23,6 @@ type segment struct {
 	records []*record
 	legs    int
 	bytes   int
-	view    *ledger.View // the state after the last record, to be stored with it; or nil
 }
 
 func newSegment(before watermark) *segment { return &segment{before: before, after: before} }
@@ -65,7 +64,7 @@ func (x *Index) append(r *record) error {
 		return errors.New("index: it has a transparency log, and nobody to go on with it")
 	}
 	if x.open.entries() >= x.opts.SegmentEntries || x.open.bytes >= segmentBytes {
-		if !x.seal(nil) {
+		if !x.seal() {
 			return nil
 		}
 	}
@@ -79,19 +78,18 @@ func (x *Index) append(r *record) error {
 }
 
 // seal ends the open segment, waiting until there is room for another sealed one. False means that the index has stopped.
-func (x *Index) seal(v *ledger.View) bool {
+func (x *Index) seal() bool {
 	for len(x.sealed) >= maxSealed && x.failed == nil && !x.closing {
 		x.moved.Wait()
 	}
 	if x.failed != nil || x.closing {
 		return false
 	}
-	x.sealNow(v)
+	x.sealNow()
 	return true
 }
 
-func (x *Index) sealNow(v *ledger.View) {
-	x.open.view = v
+func (x *Index) sealNow() {
 	x.sealed = append(x.sealed, x.open)
 	x.open = newSegment(x.newest)
 	x.moved.Broadcast()

@@ -1,0 +1,166 @@
+package index
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/millrace/millrace/ledger"
+)
+
+// machine is a ledger with its index, as a hub has them.
+type machine struct {
+	t     *testing.T
+	x     *Index
+	state *ledger.State
+	next  int // of the log's blocks
+}
+
+// start opens an index and brings a ledger where its checkpoint is.
+func (l *log) start(t *testing.T, o Options) *machine {
+	t.Helper()
+	m := &machine{t: t, x: openIndex(t, o), state: ledger.New(l.state.Params(), ledger.Seed{3, 4})}
+	index, ok, err := m.x.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if durable, _ := m.x.Watermark(); index > durable || ok != (index > 0) {
+		t.Fatalf("a checkpoint of block %d, %v, and a watermark at block %d", index, ok, durable)
+	}
+	if ok {
+		r, err := m.x.ReadState()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.state, err = ledger.Restore(r, ledger.Seed{3, 4}); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if m.state.Index() != index {
+			t.Fatalf("the checkpoint of block %d is of block %d", index, m.state.Index())
+		}
+	}
+	m.state.Attach(m.x)
+	m.next = l.until(index)
+	return m
+}
+
+// run applies blocks up to the n-th.
+func (m *machine) run(l *log, n int) {
+	m.t.Helper()
+	for ; m.next < n; m.next++ {
+		r := &l.records[m.next]
+		if _, err := m.state.Apply(r.Index, r.Block, nil); err != nil {
+			m.t.Fatal(err)
+		}
+		m.x.Append(m.state.Last())
+		if r.Head != m.state.Head() {
+			m.t.Fatalf("another head after block %d", r.Index)
+		}
+	}
+}
+
+// TestCheckpoints: from whatever checkpoint is left, the ledger and its index come to be what they were.
+func TestCheckpoints(t *testing.T) {
+	for seed := range uint64(4) {
+		l, rng, fs := newLog(t, 20+seed, 400), newRand(seed), vfs.NewCrashableMem()
+		o := Options{FS: fs, SegmentEntries: 50, Notary: leafOf}
+		m := l.start(t, o)
+		taken := uint64(0)
+		for n := 1; n <= len(l.records); n++ {
+			m.run(l, n)
+			switch rng.IntN(30) {
+			case 0, 1:
+				taken = l.records[n-1].Index
+				m.x.Checkpoint(m.state.Checkpoint())
+			case 2:
+				closeIndex(t, m.x)
+				m = l.start(t, o)
+				if index, _ := m.x.Covered(); index != taken {
+					t.Fatalf("the checkpoint of block %d is gone, there is one of block %d", taken, index)
+				}
+				m.run(l, n)
+			case 3:
+				crashed := o
+				crashed.FS = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+				c := l.start(t, crashed)
+				c.run(l, n)
+				if err := l.check(t, c.x, n); err != nil {
+					t.Error(err)
+				}
+				if c.state.Digest() != m.state.Digest() {
+					t.Errorf("after a crash at block %d the state is another", n)
+				}
+				closeIndex(t, c.x)
+			}
+		}
+		if err := l.check(t, m.x, len(l.records)); err != nil {
+			t.Error(err)
+		}
+		closeIndex(t, m.x)
+		if m.state.Digest() != l.state.Digest() {
+			t.Error("the state is another")
+		}
+	}
+}
+
+// TestCheckpointOfNothing: a state that the index cannot have led to is not stored.
+func TestCheckpointOfNothing(t *testing.T) {
+	var fatal error
+	l := newLog(t, 1, 50)
+	x := openIndex(t, Options{FS: vfs.NewMem(), Fatal: func(err error) { fatal = err }})
+	x.Append(&l.records[0])
+	x.Checkpoint(l.state.View())
+	if err := x.Close(); fatal == nil || !errors.Is(err, fatal) {
+		t.Errorf("%v, and closing: %v", fatal, err)
+	}
+}
+
+// TestDamagedState: a part that has rotted is found.
+func TestDamagedState(t *testing.T) {
+	l, fs := newLog(t, 2, 300), vfs.NewMem()
+	m := l.start(t, Options{FS: fs})
+	m.run(l, len(l.records))
+	m.x.Checkpoint(m.state.Checkpoint())
+	closeIndex(t, m.x)
+	names, err := fs.List("index")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".sst") {
+			continue
+		}
+		whole := readFile(t, fs, "index/"+name)
+		at := bytes.Index(whole, []byte("2MRP"))
+		if at < 0 {
+			continue
+		}
+		bent := bytes.Clone(whole)
+		bent[at+20] ^= 4
+		writeFile(t, fs, "index/"+name, bent)
+		x, err := Open(Options{Dir: "index", FS: fs, Fatal: func(error) {}})
+		if err == nil {
+			var r io.ReadCloser
+			if r, err = x.ReadState(); err == nil {
+				_, err = io.ReadAll(r)
+				err = errors.Join(err, r.Close())
+			}
+			_ = x.Close()
+		}
+		if !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+		found++
+		writeFile(t, fs, "index/"+name, whole)
+	}
+	if found != 1 {
+		t.Errorf("%d tables with parts", found)
+	}
+}
