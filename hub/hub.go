@@ -167,6 +167,9 @@ func (h *Hub) Submit(b *Batch) error {
 		return fmt.Errorf("a detail for %d ops: want one", len(b.Ops))
 	}
 	b.prepare()
+	if err := h.prefetch(b.Ops); err != nil {
+		return err
+	}
 	if err := h.queue.put(b); err != nil {
 		h.metrics.notTaken.Add(float64(len(b.Ops)))
 		return err

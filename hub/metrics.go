@@ -52,6 +52,14 @@ func newMetrics(h *Hub) *metrics {
 	gauge("millrace_contents", "Contents ever registered.", func(s *ledger.State) uint64 { return s.Counts().Contents })
 	gauge("millrace_unlocks", "Contents owned by somebody, each owner counted.", func(s *ledger.State) uint64 { return s.Counts().Unlocks })
 	gauge("millrace_remembered_ids", "Ids of ops in memory; older ones are in the index.", func(s *ledger.State) uint64 { ids, _ := s.InMemory(); return ids })
+	lag := func(name, help string, which int) {
+		m.gauges = append(m.gauges, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			blocks, entries := h.cfg.Index.Lag()
+			return float64([...]uint64{blocks, entries}[which])
+		}))
+	}
+	lag("millrace_index_lag_blocks", "Blocks applied and not yet durable in the index; readers see them in memory.", 0)
+	lag("millrace_index_lag_entries", "Their entries.", 1)
 	m.gauges = append(m.gauges, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "millrace_queue_ops",
 		Help: "Ops that wait for the sequencer."}, func() float64 { return float64(h.queue.depth()) }))
 	return m

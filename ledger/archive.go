@@ -35,6 +35,40 @@ func (s *State) Forget(seq uint64) {
 	s.owned.forget(seq)
 }
 
+// Archived says whether deciding an op takes a look into the archive, so that a caller can have taken it before, where nobody
+// waits for it: see Look.
+func (s *State) Archived(op *Op) (l Look, asked bool) {
+	switch {
+	case op.Kind.remembered():
+		id := OpID(op.ID)
+		asked = s.ids.dropped && id.Millis() <= s.ids.newest && s.archive != nil && s.recentID(id, op.Actor) == nil
+		return Look{id: id, account: op.Actor}, asked
+	case op.Kind == OpUnlock && s.owned.dropped && s.archive != nil:
+		no, c := s.content(op.ID)
+		asked = c != nil && s.recentlyOwned(op.Actor, no) == nil
+		return Look{account: op.Actor, content: no}, asked
+	}
+	return Look{}, false
+}
+
+// Look is what the ledger would look up.
+type Look struct {
+	id      OpID
+	account AccountNo
+	content uint32 // zero: by id
+}
+
+// Into takes the look, so that what the archive has to read is at hand when the ledger asks again.
+func (l Look) Into(a Archive) error {
+	var err error
+	if l.content != 0 {
+		_, _, err = a.Owned(l.account, l.content)
+	} else {
+		_, _, err = a.ID(l.id, l.account)
+	}
+	return err
+}
+
 // shelfRows is the number of rows of one shelf: some 60 MB of ids.
 const shelfRows = 1 << 20
 
@@ -84,12 +118,14 @@ func (s *shelves[T]) add(row T, hash, mark, seq uint64) {
 	s.rows++
 }
 
-// warm reads where find will look first.
-func (s *shelves[T]) warm(hash uint64) uint32 {
-	if len(s.all) == 0 {
-		return 0
+// warm reads where find will look.
+func (s *shelves[T]) warm(hash, mark uint64) (sum uint32) {
+	for _, h := range s.all {
+		if mark >= h.from && mark <= h.to {
+			sum += h.by.warm(hash)
+		}
 	}
-	return s.all[len(s.all)-1].by.warm(hash)
+	return sum
 }
 
 // forget drops the oldest shelves that are archived up to a seq.

@@ -8,9 +8,7 @@ func (s *State) own(o Owned) {
 
 // owns finds what an account owns.
 func (s *State) owns(account AccountNo, content uint32) (Owned, Result) {
-	found := s.owned.find(s.seed.hash(uint64(account), uint64(content)), 0, func(o *Owned) bool {
-		return o.Account == account && o.Content == content
-	})
+	found := s.recentlyOwned(account, content)
 	switch {
 	case found != nil:
 		return *found, Repeated
@@ -27,6 +25,13 @@ func (s *State) owns(account AccountNo, content uint32) (Owned, Result) {
 		return Owned{}, Undecided
 	}
 	return old, Repeated
+}
+
+// recentlyOwned finds in memory what an account owns.
+func (s *State) recentlyOwned(account AccountNo, content uint32) *Owned {
+	return s.owned.find(s.seed.hash(uint64(account), uint64(content)), 0, func(o *Owned) bool {
+		return o.Account == account && o.Content == content
+	})
 }
 
 // checkUnlock: who owns the content gets it again, whatever became of its price or of himself; anybody else is charged the

@@ -39,7 +39,7 @@ func (s *State) warmTarget(op *Op) uint32 {
 	case op.Kind == OpAdvance && op.Target < s.channels.rows:
 		return uint32(s.channels.at(op.Target).Payer)
 	case op.Kind == OpTransfer:
-		return s.ids.warm(s.seed.hashID(op.ID, op.Actor))
+		return s.ids.warm(s.seed.hashID(op.ID, op.Actor), OpID(op.ID).Millis())
 	}
 	return 0
 }

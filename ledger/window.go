@@ -21,7 +21,7 @@ func (s *State) checkWindow(op *Op, now uint64) (Remembered, Result) {
 	if at > now+w.ahead {
 		return Remembered{}, IDAhead
 	}
-	found := w.find(s.seed.hashID(id, op.Actor), at, func(e *Remembered) bool { return e.ID == id && e.Actor == op.Actor })
+	found := s.recentID(id, op.Actor)
 	switch {
 	case found != nil:
 		return *found, w.same(found, op)
@@ -38,6 +38,11 @@ func (s *State) checkWindow(op *Op, now uint64) (Remembered, Result) {
 		return Remembered{}, Undecided
 	}
 	return old, w.same(&old, op)
+}
+
+// recentID finds an id in memory.
+func (s *State) recentID(id OpID, actor AccountNo) *Remembered {
+	return s.ids.find(s.seed.hashID(id, actor), id.Millis(), func(e *Remembered) bool { return e.ID == id && e.Actor == actor })
 }
 
 func (w *window) same(e *Remembered, op *Op) Result {
