@@ -1,9 +1,6 @@
 package index
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "encoding/binary"
 
 // What a list is the history of, as it stands in keys.
 const (
@@ -56,7 +53,7 @@ func decodeEras(b []byte) (e eras, err error) {
 		last += entries
 	}
 	if f.failed || next > 1<<32-1 {
-		return eras{}, fmt.Errorf("%w: the table of eras", ErrCorrupt)
+		return eras{}, corrupt("its table of eras makes no sense")
 	}
 	e.next = uint32(next)
 	return e, nil
@@ -87,12 +84,12 @@ func eraKeys(no uint32) (lower, upper []byte) {
 	return lower, append(binary.BigEndian.AppendUint32([]byte{'h'}, no), 0xff)
 }
 
-// keyList is the list of the first strip on a sheet.
-func keyList(key []byte) (list, error) {
+// parseSheetKey is the list of the first strip on a sheet, and its era.
+func parseSheetKey(key []byte) (l list, era uint32, err error) {
 	if len(key) != sheetKeySize || key[5] != ofAccount && key[5] != ofChannel {
-		return list{}, fmt.Errorf("%w: the key of a sheet is %x", ErrCorrupt, key)
+		return list{}, 0, corrupt("the key of a sheet is %x", key)
 	}
-	return list{of: key[5], no: binary.BigEndian.Uint32(key[6:])}, nil
+	return list{of: key[5], no: binary.BigEndian.Uint32(key[6:])}, binary.BigEndian.Uint32(key[1:]), nil
 }
 
 // binder lays strips, in the order of lists and seqs, on the sheets of an era.

@@ -32,7 +32,7 @@ func (r rows) source() *source {
 		if len(r) == 0 {
 			return 0, nil, nil
 		}
-		l, err := keyList(r[0].key)
+		l, _, err := parseSheetKey(r[0].key)
 		for i := range buffer {
 			buffer[i] = 0xaa // what a caller may not keep
 		}
@@ -91,7 +91,7 @@ func (h history) compare(t *testing.T, era rows, no uint32, first, last uint64) 
 	got := make(history)
 	closed := make(map[list]change)
 	for _, row := range era {
-		of, err := keyList(row.key)
+		of, _, err := parseSheetKey(row.key)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ type step func(b *build, s *segment) error
 
 // steps are done for every segment, in this order.
 func (x *Index) steps() []step {
-	return []step{x.buildJournal, x.buildBlocks, x.buildTree, x.buildIDs, x.buildOwned}
+	return []step{x.buildJournal, x.buildBlocks, x.buildTree, x.buildIDs, x.buildOwned, x.buildLists}
 }
 
 // build is the goroutine that makes tables of sealed segments, oldest first.

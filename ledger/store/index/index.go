@@ -21,10 +21,11 @@
 // they are called varint.
 //
 //	key                               value
-//	"h" + list                        strips of postings: see the lists
+//	"h" + era, u32 + list + seq       strips of postings of accounts and channels: see sheetKeySize and strip
 //	"i" + id, 16 + actor, u32         sum u64, seq varint, object varint                            ledger.Remembered
 //	"j" + seq of the first, u64       up to 256 entries: see chunk
 //	"k" + block index, u64            number, first seq, entries, time (varints), head 32, leaf     see blockRow
+//	"m/eras"                          the eras that count: see eras
 //	"m/watermark"                     see watermark
 //	"m/state"                         index of the block that the state in "p" was taken after, u64; bytes of "p" written for it, u64
 //	"o" + account, u32 + content, u32 seq varint, paid varint                                       ledger.Owned
@@ -82,6 +83,8 @@ type Options struct {
 	Flushed func(index, seq uint64)
 	// Fatal is told once when the index cannot go on. Nothing is appended any more. May be nil.
 	Fatal func(error)
+
+	fanIn int // eras that are merged into one; 0: defaultFanIn
 }
 
 func (o *Options) setDefaults() {
@@ -120,6 +123,7 @@ type Index struct {
 	closing  bool
 	failed   error
 
+	lists   lists
 	tree    tree
 	done    sync.WaitGroup // builder, notary and checkpointer
 	expired uint64         // the builder's: ids of an earlier time are deleted

@@ -1,7 +1,5 @@
 package index
 
-import "fmt"
-
 // merging makes one era of several that follow each other. Of a strip it reads the head alone: the postings are copied.
 type merging struct {
 	out    binder
@@ -42,7 +40,7 @@ func (s *source) next() error {
 			return err
 		}
 		if of < s.of {
-			return fmt.Errorf("%w: sheets out of order", ErrCorrupt)
+			return corrupt("sheets out of order")
 		}
 		s.of = of
 	}
@@ -86,7 +84,7 @@ func (m *merging) list(sources []*source, place uint64) error {
 			}
 		}
 		if s.place < place {
-			return fmt.Errorf("%w: strips out of order", ErrCorrupt)
+			return corrupt("strips out of order")
 		}
 	}
 	return m.out.add(of, &m.open)
@@ -96,7 +94,7 @@ func (m *merging) list(sources []*source, place uint64) error {
 func (m *merging) take(of byte, s *strip, before change) error {
 	opening := plus(before, s.opening)
 	if opening != m.closed || m.open.count > 0 && s.first <= m.open.last {
-		return fmt.Errorf("%w: strips of list %d do not follow each other", ErrCorrupt, s.no)
+		return corrupt("strips of list %d do not follow each other", s.no)
 	}
 	m.closed = plus(opening, s.net)
 	if m.open.count > 0 && len(m.open.body)+len(s.body) <= stripBytes {

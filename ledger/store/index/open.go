@@ -77,6 +77,8 @@ func Open(opts Options) (*Index, error) {
 	}
 	x.done.Go(x.build)
 	x.done.Go(x.checkpoints)
+	x.done.Go(x.mergeEras)
+	x.done.Go(x.filterTail)
 	if opts.Notary != nil {
 		x.done.Go(x.notarise)
 	}
@@ -135,7 +137,7 @@ func (x *Index) load() error {
 	x.newest = x.durable
 	x.open = newSegment(x.newest)
 	x.tree.load(x.durable.leaves)
-	return nil
+	return x.loadLists()
 }
 
 const watermarkKey = "m/watermark"

@@ -2,7 +2,6 @@ package index
 
 import (
 	"encoding/binary"
-	"fmt"
 )
 
 // change is what one entry changes in a list: of an account what is at hand and what is held, of a channel what is left in it
@@ -112,7 +111,7 @@ func (s *strip) addBoth(seq uint64, c change) {
 func (s *strip) join(next *strip) error {
 	head, n := binary.Uvarint(next.body)
 	if n <= 0 || head > formMask || head == formSame || next.first <= s.last {
-		return fmt.Errorf("%w: a strip of list %d does not follow the one before it", ErrCorrupt, next.no)
+		return corrupt("a strip of list %d does not follow the one before it", next.no)
 	}
 	s.body = binary.AppendUvarint(s.body, (next.first-s.last)<<formBits|head)
 	s.body = append(s.body, next.body[n:]...)
@@ -170,7 +169,7 @@ func (s *strip) postings(out []posting) ([]posting, error) {
 }
 
 func (s *strip) corrupt(what string) error {
-	return fmt.Errorf("%w: wrong %s in a strip of list %d from entry %d on", ErrCorrupt, what, s.no, s.first)
+	return corrupt("wrong %s in a strip of list %d from entry %d on", what, s.no, s.first)
 }
 
 // appendTo appends the strip to a sheet with the given base, behind a strip of list before.
@@ -213,7 +212,7 @@ type sheetReader struct {
 func readSheet(sheet []byte) (r sheetReader, err error) {
 	base, n := binary.Uvarint(sheet)
 	if n <= 0 {
-		return r, fmt.Errorf("%w: a sheet without a base", ErrCorrupt)
+		return r, corrupt("a sheet without a base")
 	}
 	return sheetReader{base: base, rest: sheet[n:]}, nil
 }
@@ -243,9 +242,9 @@ func (r *sheetReader) next() (bool, error) {
 	}
 	switch {
 	case f.failed, no>>32 != 0, count>>1 == 0, count>>1 > size, size > uint64(len(f.b)), r.first < r.base, many == (r.last <= r.first):
-		return false, fmt.Errorf("%w: a strip behind list %d", ErrCorrupt, before.no)
+		return false, corrupt("a strip behind list %d", before.no)
 	case before.count > 0 && r.no == before.no && r.first <= before.last:
-		return false, fmt.Errorf("%w: strips of list %d overlap", ErrCorrupt, r.no)
+		return false, corrupt("strips of list %d overlap", r.no)
 	}
 	r.count = int(count >> 1)
 	r.body, r.rest = f.b[:size:size], f.b[size:]

@@ -4,15 +4,17 @@ import (
 	"errors"
 	"slices"
 	"sort"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/millrace/millrace/ledger"
 )
 
-// record is a copy of what a block did. Nothing in it changes once it is appended.
+// record is a copy of what a block did. Nothing in it changes once it is appended, but that a filter comes.
 type record struct {
 	ledger.Record
-	number uint64 // counts the blocks of the log from zero, whatever their indexes
+	number uint64                 // counts the blocks of the log from zero, whatever their indexes
+	filter atomic.Pointer[filter] // of the lists that it touches; nil while there is none
 }
 
 // segment is a run of records that become tables together. Records are appended under Index.mu; who has a slice of them needs
