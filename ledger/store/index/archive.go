@@ -86,27 +86,43 @@ func writeRows(b *build, n int, appendRow func(i int, key, value []byte) ([]byte
 	return t.set(key, value)
 }
 
-// lookup is get for rows that mostly are not there: it asks the tables' Bloom filters, also those of the lowest level.
+// lookup gives f the row with a key, if there is one.
 func (x *Index) lookup(key []byte, f func(value []byte) bool) (found bool, err error) {
-	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: key, UpperBound: append(slices.Clone(key), 0), UseL6Filters: true})
-	if err != nil {
-		return false, readError(err, "%q", key)
-	}
-	defer it.Close()
-	if !it.SeekPrefixGE(key) {
-		if it.Error() != nil {
-			return false, readError(it.Error(), "%q", key)
+	value, ok := x.looks.find(key)
+	if !ok {
+		built := x.looks.built.Load()
+		if value, err = x.look(key); err != nil {
+			return false, err
 		}
-		return false, nil
+		x.looks.keep(key, built, value)
 	}
-	value, err := it.ValueAndErr()
-	if err != nil {
-		return false, readError(err, "%q", key)
+	if value == nil {
+		return false, nil
 	}
 	if !f(value) {
 		return false, corrupt("the row %q makes no sense", key)
 	}
 	return true, nil
+}
+
+// look is get for rows that mostly are not there: it asks the tables' Bloom filters, also those of the lowest level. It returns
+// nil when there is none.
+func (x *Index) look(key []byte) (value []byte, err error) {
+	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: key, UpperBound: append(slices.Clone(key), 0), UseL6Filters: true})
+	if err != nil {
+		return nil, readError(err, "%q", key)
+	}
+	defer it.Close()
+	if !it.SeekPrefixGE(key) {
+		if it.Error() != nil {
+			return nil, readError(it.Error(), "%q", key)
+		}
+		return nil, nil
+	}
+	if value, err = it.ValueAndErr(); err != nil {
+		return nil, readError(err, "%q", key)
+	}
+	return append([]byte{}, value...), nil
 }
 
 // ID is what is remembered of an op by its id and sender, of ops that are durable here and no older than Options.IDKeep.
@@ -155,12 +171,12 @@ func varints(b []byte, to ...*uint64) bool {
 // expireShare: ids are deleted when a sixteenth of those kept are too old, so that tables are not cut for every segment.
 const expireShare = 16
 
-// expire deletes the ids that are too old after a segment. Without room it is left to the next.
-func (x *Index) expire(s *segment) {
-	if x.opts.IDKeep == 0 || len(s.records) == 0 {
+// expire deletes the ids that are too old after a checkpoint: a replay begins there, and asks for ids as it was then. Without
+// room it is left to the next.
+func (x *Index) expire(now uint64) {
+	if x.opts.IDKeep == 0 {
 		return
 	}
-	now := s.records[len(s.records)-1].Time
 	if now < x.opts.IDKeep || now-x.opts.IDKeep < x.expired+x.opts.IDKeep/expireShare {
 		return
 	}

@@ -58,7 +58,7 @@ func (x *Index) flush(s *segment) bool {
 	x.moved.Broadcast()
 	x.mu.Unlock()
 	x.tree.drop(s.after.blocks)
-	x.expire(s)
+	x.looks.forget()
 	if x.opts.Flushed != nil {
 		x.opts.Flushed(s.after.index, s.after.seq)
 	}

@@ -27,7 +27,7 @@
 //	"k" + block index, u64            number, first seq, entries, time (varints), head 32, leaf     see blockRow
 //	"m/eras"                          the eras that count: see eras
 //	"m/watermark"                     see watermark
-//	"m/state"                         index of the block that the state in "p" was taken after, u64; bytes of "p" written for it, u64
+//	"m/state"                         of the state in "p": block index, bytes written for it, time of the block, all u64
 //	"o" + account, u32 + content, u32 seq varint, paid varint                                       ledger.Owned
 //	"p" + key of the part             a part of the ledger's state: see ledger.View
 //	"t" + stored hash index, u64      32 bytes: a hash of the RFC 6962 tree over the blocks, numbered as in
@@ -74,7 +74,7 @@ type Options struct {
 	Logger         *slog.Logger // nil: nowhere
 	SegmentEntries int          // entries that are built into tables together; 0: 2 Mi
 	CacheSize      int64        // bytes of tables kept in memory for readers; 0: 64 MiB
-	IDKeep         uint64       // milliseconds that ids are kept behind the newest block's time; 0: for ever
+	IDKeep         uint64       // milliseconds that ids are kept behind the newest checkpoint's time; 0: for ever
 
 	// Notary makes the leaf of a block in the transparency log. It is called for every block in order, on one goroutine, and
 	// must depend on the block alone; what it returns is the index's. Nil: there is no transparency log.
@@ -125,8 +125,9 @@ type Index struct {
 
 	lists   lists
 	tree    tree
+	looks   looks
 	done    sync.WaitGroup // builder, notary and checkpointer
-	expired uint64         // the builder's: ids of an earlier time are deleted
+	expired uint64         // the checkpoints': ids of an earlier time are deleted
 }
 
 // Watermark is the last block, and the last entry, that is durable here. Zero when the index is empty.

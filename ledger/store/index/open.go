@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -67,7 +68,7 @@ func decodeWatermark(b []byte) (w watermark, err error) {
 // Open opens the index in a folder, or makes an empty one.
 func Open(opts Options) (*Index, error) {
 	opts.setDefaults()
-	x := &Index{opts: opts, appended: make(chan struct{})}
+	x := &Index{opts: opts, appended: make(chan struct{}), looks: looks{seed: maphash.MakeSeed()}}
 	x.moved.L = &x.mu
 	if err := x.openPebble(); err != nil {
 		return nil, err

@@ -15,12 +15,15 @@ import (
 type checkpoint struct {
 	index uint64 // of the block that it was taken after; zero: there is none
 	bytes uint64 // of the parts written for it
+	time  uint64 // of that block, milliseconds since 1970
 }
 
 const stateKey = "m/state"
 
 func (c *checkpoint) encode() []byte {
-	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, c.index), c.bytes)
+	b := binary.LittleEndian.AppendUint64(nil, c.index)
+	b = binary.LittleEndian.AppendUint64(b, c.bytes)
+	return binary.LittleEndian.AppendUint64(b, c.time)
 }
 
 func (x *Index) loadCheckpoint() (c checkpoint, err error) {
@@ -28,10 +31,10 @@ func (x *Index) loadCheckpoint() (c checkpoint, err error) {
 	if err != nil || !ok {
 		return c, err
 	}
-	if len(b) != 16 {
+	if len(b) != 24 {
 		return c, corrupt("the row of the checkpoint has %d bytes", len(b))
 	}
-	return checkpoint{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}, nil
+	return checkpoint{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])}, nil
 }
 
 // Checkpoint takes over a view of the ledger as it was after the last block appended, or after an earlier one in a replay. It
@@ -72,7 +75,7 @@ func (x *Index) checkpoints() {
 		if v == nil {
 			return
 		}
-		c := checkpoint{index: v.Index()}
+		c := checkpoint{index: v.Index(), time: v.Time()}
 		if err := x.persist(func() error { return x.checkpointOnce(v, &c) }); err != nil {
 			x.stop(fmt.Errorf("index: checkpoint after block %d: %w", v.Index(), err))
 			return
@@ -82,6 +85,7 @@ func (x *Index) checkpoints() {
 		x.views, x.covered = x.views[1:], c
 		x.moved.Broadcast()
 		x.mu.Unlock()
+		x.expire(c.time)
 	}
 }
 
