@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/hub/keyring"
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/backup"
 )
 
 // The exit codes. Scripts depend on them.
@@ -34,7 +35,7 @@ const exitCodes = `Exit codes:
   2    usage or configuration
   3    refused by the hub: insufficient funds, price above the maximum, a token that may not, ...
   4    the hub cannot be reached or is overloaded: try the same again
-  5    the file is not a sealed work, is corrupt, or is not the one that was registered
+  5    the file is not a sealed work, is corrupt, or is not the one that was registered; a backup is damaged
   6    the data folder cannot be used
   130  interrupted by a signal
 
@@ -121,6 +122,10 @@ func classify(err error) failure {
 		f.exit, f.Code = exitFile, "corrupt"
 	case is(errDiffers):
 		f.exit, f.Code = exitFile, "differs"
+	case is(backup.ErrDamaged):
+		f.exit, f.Code = exitFile, "corrupt"
+	case is(backup.ErrNone):
+		f.exit, f.Code = exitUsage, "no_backup"
 	case is(errData, store.ErrFormat, store.ErrInUse, store.ErrExists, store.ErrCorrupt):
 		f.exit, f.Code = exitData, "data_unusable"
 	case is(keyring.ErrFormat, keyring.ErrKEK, keyring.ErrFull, keyring.ErrChanged):

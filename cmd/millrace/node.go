@@ -15,7 +15,6 @@ import (
 
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/api"
-	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/index"
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,9 +49,12 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 		}
 		die(err)
 	}
-	var err error
+	data, err := filepath.Abs(cfg.Data) // the hub tells where its backups lie
+	if err != nil {
+		return n, usage("data: %w", err)
+	}
 	n.store, err = store.Open(store.Options{
-		Dir: cfg.Data, WALDir: cfg.WALDir, CheckpointEvery: cfg.snapshotEvery(), DiskReserve: cfg.DiskReserveBytes, Logger: log, Fatal: fatal,
+		Dir: data, WALDir: cfg.WALDir, CheckpointEvery: cfg.snapshotEvery(), DiskReserve: cfg.DiskReserveBytes, Logger: log, Fatal: fatal,
 		Committed: func(blocks, bytes int, took time.Duration) { running.Load().Committed(blocks, bytes, took) },
 	})
 	if err != nil {
@@ -69,7 +71,7 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	if err := n.encrypt(cfg); err != nil {
 		return n, err
 	}
-	if n.index, err = openIndex(cfg, n.store.Params(), fatal, running, log); err != nil {
+	if n.index, err = openIndex(cfg, n.store, fatal, running, log); err != nil {
 		return n, ofData(err)
 	}
 	n.hub, err = hub.New(hub.Config{
@@ -90,9 +92,9 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 }
 
 // openIndex opens what is derived from the log, or makes it anew: the replay fills it.
-func openIndex(cfg config, p ledger.Params, fatal func(error), running *atomic.Pointer[hub.Hub], log *slog.Logger) (*index.Index, error) {
+func openIndex(cfg config, s *store.Store, fatal func(error), running *atomic.Pointer[hub.Hub], log *slog.Logger) (*index.Index, error) {
 	return index.Open(index.Options{
-		Dir: filepath.Join(cfg.Data, "index"), IDKeep: p.IDWindow, Logger: log, Fatal: fatal,
+		Dir: filepath.Join(cfg.Data, "index"), FS: s.FS(), IDKeep: s.Params().IDWindow, Logger: log, Fatal: fatal,
 		Flushed: func(index, seq uint64) { running.Load().Indexed(index, seq) },
 	})
 }
@@ -121,7 +123,7 @@ func (n *node) encrypt(cfg config) error {
 func (n *node) wire(cfg config, log *slog.Logger) (err error) {
 	n.server, err = api.New(api.Config{
 		Hub: n.hub, Registration: api.Registration(cfg.Registration), InviteCodes: cfg.InviteCodes,
-		MaxConnections: cfg.MaxConnections, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls,
+		MaxConnections: cfg.MaxConnections, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls, Backups: backups{n.store, n.index},
 		Metrics: []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
 	})
 	if err != nil {

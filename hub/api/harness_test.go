@@ -86,6 +86,9 @@ func (s setup) rig(t testing.TB) *rig {
 	}
 	r.hub.Start(log)
 	s.api.Hub = r.hub
+	if st, ok := log.(*store.Store); ok {
+		s.api.Backups = backups{st, r.index}
+	}
 	r.server, err = api.New(s.api)
 	r.must(err)
 	r.listen()
@@ -102,6 +105,16 @@ func (r *rig) pebble(dir string, params ledger.Params) hub.Log {
 	r.hub.WatchSpace(s.Space)
 	r.must(s.Start(context.Background(), r.hub.Machine(), r.index))
 	return s
+}
+
+// backups are as serve makes them.
+type backups struct {
+	*store.Store
+	index *index.Index
+}
+
+func (b backups) Backup() (name, path string, through uint64, err error) {
+	return b.Store.Backup(b.index)
 }
 
 func (r *rig) listen() {

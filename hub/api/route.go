@@ -62,6 +62,8 @@ var routes = []route{
 	{"POST", "/v1/contents/{}/reprice", token.Sell, (*call).reprice},
 	{"POST", "/v1/contents/{}/retire", token.Sell, (*call).retire},
 	{"POST", "/v1/dev/credits", token.Operator, (*call).devCredit},
+	{"POST", "/v1/backups", token.Operator, (*call).createBackup},
+	{"DELETE", "/v1/backups/{}", token.Operator, (*call).deleteBackup},
 	{"GET", "/v1/hub", public, (*call).getHub},
 	{"GET", "/v1/hub/key", public, (*call).getHubKey},
 	{"GET", "/healthz", public, (*call).getHealth},

@@ -58,6 +58,7 @@ type Config struct {
 	Version        string                 // of the software; empty: "devel"
 	TLS            *tls.Config            // nil: plain HTTP
 	Logger         *slog.Logger           // nil: nowhere
+	Backups        Backups                // nil: none are made
 	Metrics        []prometheus.Collector // in /metrics beside the hub's own
 }
 

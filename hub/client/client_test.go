@@ -54,6 +54,8 @@ var answers = map[string]struct {
 	"POST /v1/contents/" + content + "/reprice": {200, `{"result":"applied","seq":123,"content":"` + content + `","price_msat":200000,"price_version":2}`},
 	"POST /v1/contents/" + content + "/retire":  {200, `{"result":"applied","seq":124,"content":"` + content + `"}`},
 	"POST /v1/batches":                          {200, `{"applied":1,"repeated":0,"refused":2,"results":[{"result":"applied","seq":126},{"result":"total_below","retryable":false},{"result":"insufficient_funds","retryable":true}]}`},
+	"POST /v1/backups":                          {201, `{"name":"20261120-118","path":"/data/backups/20261120-118","through_block":118}`},
+	"DELETE /v1/backups/20261120-118":           {200, `{"name":"20261120-118"}`},
 	"POST /v1/dev/credits":                      {200, `{"result":"applied","seq":1,"id":"` + id + `","account":"ag0g","amount_msat":1000000}`},
 	"POST /v1/contents/" + content + "/unlock":  {200, ""}, // made by unlock below
 }
@@ -181,6 +183,9 @@ func every(t *testing.T, c *client.Client) {
 	}
 	_, err = c.DevCredit(ctx, op, 16, 1000000)
 	check("credit", err)
+	made, err := c.Backup(ctx)
+	check("backup", err)
+	check("drop backup", c.DropBackup(ctx, made.Name))
 }
 
 func TestEveryOperationConforms(t *testing.T) {

@@ -41,15 +41,15 @@ func (s *Store) checkpoint() {
 
 // restore gives the machine the newest checkpoint, and returns its index: zero for none. A damaged one is an error, not a reason
 // to replay for hours unasked: whoever wants that removes the index.
-func (s *Store) restore(m Machine) (uint64, error) {
-	if s.kept == nil {
+func (s *Store) restore(m Machine, kept Checkpoints) (uint64, error) {
+	if kept == nil {
 		return 0, nil
 	}
-	index, ok, err := s.kept.State()
+	index, ok, err := kept.State()
 	if err != nil || !ok {
 		return 0, err
 	}
-	r, err := s.kept.ReadState()
+	r, err := kept.ReadState()
 	if err != nil {
 		return 0, err
 	}

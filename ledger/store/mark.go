@@ -70,10 +70,10 @@ type watermark struct {
 	ailed bool  // a write has failed, and that was said
 }
 
-// makeMark writes a watermark that claims nothing.
-func makeMark(fs vfs.FS, dir string) error {
+// makeMark writes a watermark.
+func makeMark(fs vfs.FS, dir string, m mark) error {
 	return writeFile(fs, dir, markName, func(w io.Writer) error {
-		b, slot := make([]byte, markFile), mark{}.encode()
+		b, slot := make([]byte, markFile), m.encode()
 		copy(b, slot[:])
 		copy(b[markStride:], slot[:])
 		_, err := w.Write(b)
@@ -86,7 +86,7 @@ func makeMark(fs vfs.FS, dir string) error {
 func openMark(fs vfs.FS, dir string) (w *watermark, made bool, err error) {
 	path := fs.PathJoin(dir, markName)
 	if _, err := fs.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if err := makeMark(fs, dir); err != nil {
+		if err := makeMark(fs, dir, mark{}); err != nil {
 			return nil, false, err
 		}
 		made = true

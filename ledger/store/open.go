@@ -49,13 +49,10 @@ func Init(opts Options, params ledger.Params) error {
 	if err != nil {
 		return fmt.Errorf("making the ledger: %w", err)
 	}
-	if err := makeMark(fs, dir); err != nil {
+	if err := makeMark(fs, dir, mark{}); err != nil {
 		return err
 	}
-	return writeFile(fs, dir, "FORMAT", func(w io.Writer) error {
-		_, err := io.WriteString(w, formatLine)
-		return err
-	})
+	return writeFile(fs, dir, "FORMAT", writeFormat)
 }
 
 // makeFolder makes a folder and what is missing above it, durably: a name that is not synced can vanish with all below it.
@@ -83,14 +80,22 @@ func Open(opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %v", ErrInUse, opts.Dir, err)
 	}
-	s := &Store{opts: opts, lock: lock, committed: make(chan [][]byte, 1), ended: make(chan struct{})}
-	s.arrived.L, s.grown.L = &s.mu, &s.mu
+	s := newStore(opts, lock)
+	if err := s.dropBackups(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	s.watchSpace()
 	if err := s.openPebble(); err != nil {
 		s.space.Close()
 		return nil, errors.Join(err, lock.Close())
 	}
 	return s, nil
+}
+
+func newStore(opts Options, lock io.Closer) *Store {
+	s := &Store{opts: opts, lock: lock, committed: make(chan [][]byte, 1), ended: make(chan struct{})}
+	s.arrived.L, s.grown.L = &s.mu, &s.mu
+	return s
 }
 
 func (s *Store) openPebble() (err error) {
@@ -102,6 +107,7 @@ func (s *Store) openPebble() (err error) {
 		opts := pebbleOptions(s.opts, fatal)
 		s.guardSpace(opts)
 		opts.ErrorIfNotExists = true
+		opts.Unsafe.AllowMissingWALDirs = s.adopting
 		db, err := pebble.Open(path, opts)
 		if err == nil {
 			s.db = db
@@ -130,6 +136,9 @@ func readParams(db *pebble.DB) (ledger.Params, error) {
 }
 
 func checkFormat(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(fs.PathJoin(dir, Restoring)); err == nil {
+		return fmt.Errorf("%w: a backup was being restored into %s, and that was interrupted: remove the folder and restore again", ErrFormat, dir)
+	}
 	f, err := fs.Open(fs.PathJoin(dir, "FORMAT"))
 	if errors.Is(err, os.ErrNotExist) {
 		for _, name := range []string{"ledger", "index"} {
@@ -153,17 +162,37 @@ func checkFormat(fs vfs.FS, dir string) error {
 	return nil
 }
 
-// Start brings the machine to the end of the log, by the newest checkpoint and the blocks behind it, and then takes
-// proposals. The machine must be new. Without checkpoints every start replays the whole log. A long replay is logged as it goes.
+// Start brings the machine to the end of the log, and then takes proposals: see Replay.
 func (s *Store) Start(ctx context.Context, m Machine, kept Checkpoints) error {
 	s.mu.Lock()
 	s.kept = kept
 	s.mu.Unlock()
-	from, err := s.restore(m)
+	last, err := s.Replay(ctx, m, kept)
 	if err != nil {
 		return err
 	}
-	began, reported, last := time.Now(), time.Now(), from
+	if err := s.checkMark(last); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.applied, s.proposed, s.machine = last, last, m
+	s.durable.Store(last)
+	s.space.Watch()
+	go s.commit()
+	go s.apply()
+	return nil
+}
+
+// Replay brings a new machine to the end of the log, by the newest checkpoint and the blocks behind it, and returns the last
+// one's index. Without checkpoints it replays the whole log. A long replay is logged as it goes.
+func (s *Store) Replay(ctx context.Context, m Machine, kept Checkpoints) (last uint64, err error) {
+	from, err := s.restore(m, kept)
+	if err != nil {
+		return 0, err
+	}
+	began, reported := time.Now(), time.Now()
+	last = from
 	err = s.Blocks(from+1, func(index uint64, block []byte) error {
 		if err := m.Apply(index, block); err != nil {
 			return fmt.Errorf("%w: replaying block %d: %w", ErrCorrupt, index, err)
@@ -177,19 +206,13 @@ func (s *Store) Start(ctx context.Context, m Machine, kept Checkpoints) error {
 		return ctx.Err()
 	})
 	if err != nil {
-		return err
+		return last, err
 	}
-	if err := errors.Join(s.checkEnd(last), s.checkMark(last)); err != nil {
-		return err
+	if err := s.checkEnd(last); err != nil {
+		return last, err
 	}
 	s.opts.Logger.Info("ledger open", "block", last, "checkpoint", from, "replayed", last-from, "took", time.Since(began))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.applied, s.proposed, s.machine = last, last, m
-	s.space.Watch()
-	go s.commit()
-	go s.apply()
-	return nil
+	return last, nil
 }
 
 // checkEnd refuses a log that ends before a checkpoint that was taken of it.

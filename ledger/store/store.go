@@ -9,6 +9,7 @@
 //	ledger/             pebble:
 //	                      "m/params"           20 bytes   ledger.Params.Encode
 //	                      "b" + index, u64 BE  a block    see ledger.Header; no index is left out
+//	backups/NAME/       a copy of the ledger that is being carried elsewhere: see Backup
 //
 // Blocks are never dropped: the ledger is append-only.
 package store
@@ -21,6 +22,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -88,6 +90,9 @@ type Store struct {
 	space   *space.Guard
 	mark    *watermark // written by commit; nil before Start
 
+	adopting bool       // a backup's log lies within the folder, wherever it lay before
+	copying  sync.Mutex // held while a backup is made or removed, and by Close
+
 	mu       sync.Mutex
 	arrived  sync.Cond // queue grew, or closing
 	grown    sync.Cond // applied grew, or the log failed
@@ -98,6 +103,7 @@ type Store struct {
 	closing  bool
 	failed   error // why nothing more is written
 
+	durable   atomic.Uint64 // index of the newest block that is; written by commit
 	committed chan [][]byte // durable and not yet applied, in order: at most one batch waits
 	ended     chan struct{} // closed when nothing more will be applied
 
@@ -214,6 +220,7 @@ func (s *Store) makeDurable(batch *pebble.Batch, last uint64, blocks [][]byte) e
 		return fmt.Errorf("making blocks durable: %w", err)
 	}
 	last += uint64(len(blocks))
+	s.durable.Store(last)
 	s.space.Wrote(bytes)
 	s.mark.set(s, markOf(last, blocks[len(blocks)-1]))
 	if s.opts.Committed != nil {
@@ -283,7 +290,9 @@ func (s *Store) Close() error {
 	if started && failed == nil && behind && s.kept != nil {
 		s.checkpoint()
 	}
-	errs := []error{failed, s.mark.close(), s.db.Close()}
+	s.copying.Lock()
+	defer s.copying.Unlock()
+	errs := []error{failed, s.dropBackups(), s.mark.close(), s.db.Close()}
 	s.space.Close()
 	return errors.Join(append(errs, s.lock.Close())...)
 }
@@ -297,7 +306,7 @@ func (s *Store) Blocks(from uint64, f func(index uint64, block []byte) error) er
 	defer it.Close()
 	want := from
 	for ok := it.First(); ok; ok = it.Next() {
-		if len(it.Key()) != 9 || binary.BigEndian.Uint64(it.Key()[1:]) != want {
+		if index, err := indexOf(it.Key()); err != nil || index != want {
 			return fmt.Errorf("%w: block %d is missing", ErrCorrupt, want)
 		}
 		block, err := it.ValueAndErr()
@@ -320,6 +329,14 @@ func readError(index uint64, err error) error {
 		return fmt.Errorf("%w: reading block %d: %w", ErrCorrupt, index, err)
 	}
 	return fmt.Errorf("reading block %d: %w", index, err)
+}
+
+// indexOf is the index that a block's key says.
+func indexOf(key []byte) (uint64, error) {
+	if len(key) != 9 {
+		return 0, fmt.Errorf("%w: a key of %d bytes among the blocks", ErrCorrupt, len(key))
+	}
+	return binary.BigEndian.Uint64(key[1:]), nil
 }
 
 func blockKey(index uint64) []byte {

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/backup"
+	"github.com/millrace/millrace/ledger/store/index"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) restoreCommand() *cobra.Command {
+	var place, name, data string
+	c := a.verb("restore", "Make a data folder of a backup", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		m, err := backup.Find(place, name)
+		if err != nil {
+			return err
+		}
+		return a.restore(ctx, place, m, data)
+	})
+	c.Long = "Restore copies a backup into the new or empty folder --data, compares the checksum of every file, and then reads the\n" +
+		"whole log and replays it as a start does. Only if all is well does the folder become one that a hub starts on: an interrupted restore is none, and is\n" +
+		"begun again in an empty folder. The write-ahead log is then within the folder: serve it without --wal-dir.\n\n" +
+		"If the hub's keys are not in the backup, put hub.keys into the folder before the hub is started."
+	c.Flags().StringVar(&place, "from", "", "folder of the backups")
+	c.Flags().StringVar(&name, "name", "", "of the backup (default: the newest)")
+	c.Flags().StringVar(&data, "data", "", "the new data folder")
+	return must(c, "from", "data")
+}
+
+func (a *app) restore(ctx context.Context, place string, m backup.Manifest, data string) error {
+	switch there, err := os.ReadDir(data); {
+	case err == nil && len(there) > 0:
+		return usage("%s is not empty", data)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return usage("%w", err)
+	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return fmt.Errorf("%w: %w", errData, err)
+	}
+	// From here on the folder is nobody's until Adopt says so.
+	if err := replaceFile(filepath.Join(data, store.Restoring), "millrace restore: this folder is not whole\n"); err != nil {
+		return err
+	}
+	if err := backup.Fetch(ctx, place, m, data, a.bytes("restoring")); err != nil {
+		return fmt.Errorf("%w; %s is not whole: remove it", err, data)
+	}
+	err := store.Adopt(ctx, store.Options{Dir: data, Logger: a.progressLog()}, m.Through, func(s *store.Store) error {
+		return replayInto(ctx, s, filepath.Join(data, "index"))
+	})
+	if err != nil {
+		return fmt.Errorf("%w; %s is not whole: remove it", ofData(err), data)
+	}
+	if !m.Keys {
+		a.note("the hub's keys were not in the backup: put hub.keys, and hub.kek if the key over it was kept there, into %s", data)
+	}
+	return a.print(shownBackup(m, map[string]any{"data": data}), "restored %s into %s", m.Name, data)
+}
+
+// progressLog tells of what takes long, unless the answer is for a machine.
+func (a *app) progressLog() *slog.Logger {
+	cfg := defaultConfig()
+	if a.json {
+		cfg.LogLevel = slog.LevelWarn
+	}
+	return a.logger(cfg)
+}
+
+// replayInto replays a log as a hub does at its start, from the index's checkpoint if there is one, and audits the books. What the
+// index lacks is made.
+func replayInto(ctx context.Context, s *store.Store, dir string) (err error) {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it never fails: the runtime ends the process first
+	m := &recovery{seed: ledger.Seed{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}}
+	m.state = ledger.New(s.Params(), m.seed)
+	m.index, err = index.Open(index.Options{Dir: dir, IDKeep: s.Params().IDWindow, Flushed: m.forget})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errData, err)
+	}
+	defer func() { err = errors.Join(err, m.index.Close()) }()
+	m.state.Attach(m.index)
+	known, _ := m.index.Watermark()
+	last, err := s.Replay(ctx, m, m.index)
+	if err != nil {
+		return err
+	}
+	if known > last {
+		return fmt.Errorf("%w: the index knows block %d, and the log ends with block %d", store.ErrCorrupt, known, last)
+	}
+	if err := m.state.Audit(); err != nil {
+		return fmt.Errorf("%w: the books do not add up: %w", store.ErrCorrupt, err)
+	}
+	return nil
+}
+
+// recovery is the machine of a replay without a hub.
+type recovery struct {
+	seed     ledger.Seed
+	index    *index.Index
+	outcomes []ledger.Applied
+
+	mu    sync.Mutex
+	state *ledger.State
+}
+
+func (m *recovery) Apply(index uint64, block []byte) (err error) {
+	m.mu.Lock()
+	m.outcomes, err = m.state.Apply(index, block, m.outcomes[:0])
+	m.mu.Unlock()
+	if err == nil {
+		m.index.Append(m.state.Last())
+	}
+	return err
+}
+
+func (m *recovery) Restore(_ uint64, r io.Reader) error {
+	s, err := ledger.Restore(r, m.seed)
+	if err != nil {
+		return err
+	}
+	s.Attach(m.index)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state = s
+	return nil
+}
+
+func (m *recovery) Snapshot() *ledger.View { return m.state.Checkpoint() }
+
+// forget lets go of what the index has.
+func (m *recovery) forget(_, seq uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state.Forget(seq)
+}
