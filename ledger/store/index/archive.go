@@ -94,7 +94,7 @@ func (x *Index) lookup(key []byte, f func(value []byte) bool) (found bool, err e
 		if value, err = x.look(key); err != nil {
 			return false, err
 		}
-		x.looks.keep(key, built, value)
+		x.looks.keep(slices.Clone(key), built, value)
 	}
 	if value == nil {
 		return false, nil
@@ -128,7 +128,7 @@ func (x *Index) look(key []byte) (value []byte, err error) {
 // ID is what is remembered of an op by its id and sender, of ops that are durable here and no older than Options.IDKeep.
 func (x *Index) ID(id ledger.OpID, actor ledger.AccountNo) (ledger.Remembered, bool, error) {
 	m := ledger.Remembered{ID: id, Actor: actor}
-	found, err := x.lookup(appendIDKey(nil, id, actor), func(b []byte) bool {
+	found, err := x.lookup(appendIDKey(make([]byte, 0, 24), id, actor), func(b []byte) bool {
 		if len(b) < 8 {
 			return false
 		}
@@ -149,7 +149,7 @@ func (x *Index) ID(id ledger.OpID, actor ledger.AccountNo) (ledger.Remembered, b
 // Owned says whether an account owns a content, of what is durable here.
 func (x *Index) Owned(account ledger.AccountNo, content uint32) (ledger.Owned, bool, error) {
 	o := ledger.Owned{Account: account, Content: content}
-	found, err := x.lookup(appendOwnedKey(nil, account, content), func(b []byte) bool { return varints(b, &o.Seq, (*uint64)(&o.Paid)) })
+	found, err := x.lookup(appendOwnedKey(make([]byte, 0, 16), account, content), func(b []byte) bool { return varints(b, &o.Seq, (*uint64)(&o.Paid)) })
 	if !found {
 		o = ledger.Owned{}
 	}
