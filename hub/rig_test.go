@@ -161,7 +161,7 @@ func openHub(dir string, cfg hub.Config, fatal func(error)) (*hub.Hub, *store.St
 	}
 	cfg.Params, cfg.Ring, cfg.Origin = s.Params(), ring, testOrigin
 	cfg.Index, err = index.Open(index.Options{
-		Dir: filepath.Join(dir, "index"), IDKeep: cfg.Params.IDWindow,
+		Dir: filepath.Join(dir, "index"), FS: s.FS(), IDKeep: cfg.Params.IDWindow,
 		Fatal: func(err error) { h.Fail(err) }, Flushed: func(index, seq uint64) { h.Indexed(index, seq) },
 	})
 	if err != nil {

@@ -193,7 +193,7 @@ func (c *call) submitBatch() *problem {
 // failed keeps a batch out of the pool whose ops may still be on their way.
 func (c *call) failed(err error) *problem {
 	c.lost = errors.Is(err, hub.ErrUnknown)
-	if !errors.Is(err, hub.ErrOverload) && !errors.Is(err, hub.ErrClosed) { // those two are counted, and can be many
+	if !errors.Is(err, hub.ErrOverload) && !errors.Is(err, hub.ErrClosed) && !errors.Is(err, hub.ErrNoSpace) { // those are counted, and can be many
 		c.server.cfg.Logger.Error("request failed", "path", string(c.ctx.Path()), "err", err)
 	}
 	return cannotNow(err)

@@ -81,7 +81,8 @@ func tmpfs(t *testing.T, options string) string {
 }
 
 // TestDiskFills fills a small disk under a hub that is paid through, twice: once to where the hub must say so by itself, and once
-// to the last byte. Clients are refused and come again, reads go on, and with room again everything is paid, once.
+// to the last byte. Clients are refused and come again, reads go on, and with room again everything is paid, once; also when the hub
+// was stopped on the full disk.
 func TestDiskFills(t *testing.T) {
 	disk := tmpfs(t, "size=256m")
 	r := newRig(t, setup{dir: filepath.Join(disk, "data")})
@@ -126,7 +127,14 @@ func TestDiskFills(t *testing.T) {
 		t.Fatalf("the hub died: %v", err)
 	default:
 	}
-	r.stop()
+	stuff := filepath.Join(disk, "others")
+	fillDisk(t, disk, stuff, 0)
+	if err := r.Close(t.Context()); err != nil && !errors.Is(err, syscall.ENOSPC) { // what the index lacks is in the log
+		t.Errorf("stopping on a full disk: %v", err)
+	}
+	if err := os.Remove(stuff); err != nil {
+		t.Fatal(err)
+	}
 	r.start()
 	want := load.paid.Load() + payers*1000
 	if got := r.balance(seller); got != want {
