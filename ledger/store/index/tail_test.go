@@ -128,7 +128,7 @@ func (l *log) sees(x *Index, last watermark) error {
 	return nil
 }
 
-// TestOldIDs: ids that are too old are dropped, the others are not.
+// TestOldIDs: ids that are too old at a checkpoint are dropped, the others are not; and none is before.
 func TestOldIDs(t *testing.T) {
 	const keep = 60_000
 	l := newLog(t, 11, 1500)
@@ -139,7 +139,14 @@ func TestOldIDs(t *testing.T) {
 	if err := x.Wait(t.Context(), l.records[len(l.records)-1].Index); err != nil {
 		t.Fatal(err)
 	}
+	for _, m := range l.ids {
+		if _, ok, err := x.ID(m.ID, m.Actor); !ok || err != nil {
+			t.Fatalf("%+v is gone without a checkpoint: %v", m, err)
+		}
+	}
 	now, gone, kept := l.records[len(l.records)-1].Time, 0, 0
+	x.expire(now)
+	x.looks.forget()
 	for _, m := range l.ids {
 		got, ok, err := x.ID(m.ID, m.Actor)
 		switch age := now - min(now, m.ID.Millis()); {
