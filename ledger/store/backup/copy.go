@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -92,20 +93,30 @@ func sweep(place string) error {
 	return nil
 }
 
-// known are the files of the newest backup, without their sums, and these. Pebble gives no two tables of a folder one name, and
+// known are the files of the newest whole backup, without their sums, and these. Pebble gives no two tables of a folder one name, and
 // links keep the time of the last change: so what has the same path, size and time is the same file.
 func known(place string) (map[File]string, error) {
-	all, err := List(place)
-	if err != nil || len(all) == 0 {
+	names, err := names(place)
+	if err != nil {
 		return nil, err
 	}
-	have := make(map[File]string)
-	for _, f := range all[len(all)-1].Files {
-		sum := f.SHA256
-		f.SHA256 = ""
-		have[f] = sum
+	for _, name := range slices.Backward(names) {
+		m, err := read(place, name)
+		if errors.Is(err, ErrDamaged) { // the new backup does without it
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		have := make(map[File]string)
+		for _, f := range m.Files {
+			sum := f.SHA256
+			f.SHA256 = ""
+			have[f] = sum
+		}
+		return have, nil
 	}
-	return have, nil
+	return nil, nil
 }
 
 // source is a file to back up.

@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -62,27 +61,22 @@ func (m *Manifest) Size() (bytes int64) {
 
 // List reads all manifests of a place, oldest first.
 func List(place string) ([]Manifest, error) {
-	entries, err := os.ReadDir(place)
+	names, err := names(place)
 	if err != nil {
-		return nil, fmt.Errorf("listing backups: %w", err)
+		return nil, err
 	}
 	var all []Manifest
-	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), suffix)
-		if !ok || strings.HasPrefix(name, ".") {
-			continue
-		}
+	for _, name := range names {
 		m, err := read(place, name)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, m)
 	}
-	slices.SortFunc(all, func(a, b Manifest) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
 
-// Find reads the manifest of a backup; no name: of the newest.
+// Find reads the manifest of a backup; no name: of the newest. A damaged one is not passed over.
 func Find(place, name string) (Manifest, error) {
 	if name != "" {
 		if !filepath.IsLocal(name) || filepath.Base(name) != name {
@@ -90,16 +84,28 @@ func Find(place, name string) (Manifest, error) {
 		}
 		return read(place, name)
 	}
-	entries, err := os.ReadDir(place)
+	names, err := names(place)
 	if err != nil {
-		return Manifest{}, fmt.Errorf("listing backups: %w", err)
+		return Manifest{}, err
 	}
-	for _, e := range slices.Backward(entries) { // by name, and so by time; a damaged one is not passed over
+	if len(names) == 0 {
+		return Manifest{}, fmt.Errorf("%w in %s", ErrNone, place)
+	}
+	return read(place, names[len(names)-1])
+}
+
+// names lists the backups of a place, oldest first.
+func names(place string) (all []string, err error) {
+	entries, err := os.ReadDir(place) // sorted
+	if err != nil {
+		return nil, fmt.Errorf("listing backups: %w", err)
+	}
+	for _, e := range entries {
 		if name, ok := strings.CutSuffix(e.Name(), suffix); ok && !strings.HasPrefix(name, ".") {
-			return read(place, name)
+			all = append(all, name)
 		}
 	}
-	return Manifest{}, fmt.Errorf("%w in %s", ErrNone, place)
+	return all, nil
 }
 
 func read(place, name string) (m Manifest, err error) {
