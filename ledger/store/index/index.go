@@ -76,6 +76,9 @@ type Options struct {
 	CacheSize      int64        // bytes of tables kept in memory for readers; 0: 64 MiB
 	IDKeep         uint64       // milliseconds that ids are kept behind the newest checkpoint's time; 0: for ever
 
+	// Off has nothing appended, to measure what all that follows the log costs: as if there were no index.
+	Off bool
+
 	// Notary makes the leaf of a block in the transparency log. It is called for every block in order, on one goroutine, and
 	// must depend on the block alone; what it returns is the index's. Nil: there is no transparency log.
 	Notary func(r *ledger.Record) (leaf []byte)

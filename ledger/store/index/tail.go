@@ -42,6 +42,9 @@ func (s *segment) append(r *record) {
 // Append takes what a block did, in the order of the log, and copies it. Blocks at or below the watermark are ignored. It
 // waits when two segments are waiting already: then the log comes faster than it can be indexed.
 func (x *Index) Append(r *ledger.Record) {
+	if x.opts.Off {
+		return
+	}
 	own := &record{Record: *r}
 	own.Legs, own.Block = slices.Clone(r.Legs), slices.Clone(r.Block)
 	if err := x.append(own); err != nil {
