@@ -9,7 +9,7 @@ LISTEN     ?= 127.0.0.1:8402
 STATICCHECK = $(GO) tool -modfile=.ci/tools.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-hledger deps-npm build run test test-race check bench bench-quick fuzz cover clean
+.PHONY: help deps deps-hledger deps-npm build run test test-race check bench bench-quick bench-long fuzz cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ bench: build ## print the benchmark table (BENCHFLAGS=--json for machines)
 
 bench-quick: build ## the same, shorter and less exact
 	bin/millrace bench --quick $(BENCHFLAGS)
+
+bench-long: build ## the cases of time and size (BENCHFLAGS="--entries 1000000000 --accounts 10000000 --seconds 120" for hours of it)
+	bin/millrace bench --long $(BENCHFLAGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (10s each)
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -35,19 +35,39 @@ func (r *recovered) Restore(_ uint64, from io.Reader) error {
 
 func newSeed() ledger.Seed { return ledger.Seed{rand.Uint64(), rand.Uint64()} }
 
-// finish stops the hub, opens its folder as a start would, and holds the ledger that lies there against what the generator
-// was told: the audit, the number of entries since the set-up, and whatever check looks at. It adds what the payments take
-// on the disk.
-func (r *rig) finish(ctx context.Context, ops uint64, res *Result, check func(*ledger.State) error) (err error) {
+// finish stops the hub and verifies what it has left: see verify. The ledger must have as many entries since the set-up as the
+// generator was told of. It adds what the payments take on the disk.
+func (r *rig) finish(ctx context.Context, ops uint64, res *Result, check func(*ledger.State) error) error {
 	running, err := written(filepath.Join(r.dir, "ledger"))
 	if err != nil {
 		return err
 	}
 	logged := r.bytes.Load() - r.logged
-	before := r.used
 	if err := r.close(); err != nil {
 		return err
 	}
+	return r.verify(ctx, func(s *ledger.State) error {
+		used, err := r.usage()
+		if err != nil {
+			return err
+		}
+		around, err := diskUsage(filepath.Join(r.dir, "index"))
+		if err != nil {
+			return err
+		}
+		per := func(bytes int64) float64 { return float64(bytes) / float64(max(ops, 1)) }
+		res.LogBytes, res.Running = per(int64(logged)), per(running-r.length)
+		res.Disk, res.Index = per(used-r.used), per(around-r.around)
+		if got := s.Seq() - r.seq; got != ops {
+			return fmt.Errorf("the ledger has %d entries since the set-up, the generator was told of %d", got, ops)
+		}
+		return check(s)
+	})
+}
+
+// verify opens the folder of a hub that has stopped, applies all blocks to an empty ledger, and holds what comes out against
+// the audit and a check.
+func (r *rig) verify(ctx context.Context, check func(*ledger.State) error) (err error) {
 	s, err := store.Open(store.Options{Dir: r.dir, Fatal: func(error) {}})
 	if err != nil {
 		return err
@@ -57,20 +77,8 @@ func (r *rig) finish(ctx context.Context, ops uint64, res *Result, check func(*l
 	if err := s.Start(ctx, found, nil); err != nil {
 		return err
 	}
-	after, err := r.usage()
-	if err != nil {
-		return err
-	}
-	if res.Snapshots, err = diskUsage(filepath.Join(r.dir, "snapshots")); err != nil {
-		return err
-	}
-	per := func(bytes int64) float64 { return float64(bytes) / float64(max(ops, 1)) }
-	res.LogBytes, res.Running, res.Disk = per(int64(logged)), per(running-r.length), per(after-before)
 	if err := found.state.Audit(); err != nil {
 		return fmt.Errorf("audit: %w", err)
-	}
-	if got := found.state.Seq() - r.seq; got != ops {
-		return fmt.Errorf("the ledger has %d entries since the set-up, the generator was told of %d", got, ops)
 	}
 	return check(found.state)
 }

@@ -28,6 +28,7 @@ type batchRequest struct {
 	totals   []int // where the totals stand
 	channels []uint32
 	total    uint64 // that was acknowledged for every channel in it
+	unsure   bool   // the total was not: it, or one less
 }
 
 // batchSource goes round and round its requests, whose channels are its own, and only writes the next total into them.
@@ -36,13 +37,14 @@ type batchSource struct {
 	requests []batchRequest
 	last     *batchRequest // the one that was sent last
 	at       int
+	waiting  bool // for an answer to last
 	payments uint64
 }
 
 func (s *batchSource) next(time.Time) ([]byte, int) {
 	r := &s.requests[s.at]
 	s.at = (s.at + 1) % len(s.requests)
-	s.last = r
+	s.last, s.waiting = r, true
 	total := r.total + 1
 	if s.text {
 		var digits [10]byte
@@ -72,6 +74,7 @@ func (s *batchSource) answered(status int, body []byte) error {
 	if applied != n {
 		return fmt.Errorf("%d of %d payments applied: %.120q", applied, n, body)
 	}
+	s.waiting, s.last.unsure = false, false
 	s.last.total++
 	s.payments += uint64(n)
 	return nil

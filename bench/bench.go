@@ -7,6 +7,13 @@
 //	http-transfer       POST /v1/transfers, one payment a request                               the same
 //	http-unlock         POST /v1/contents/{id}/unlock, first purchases with their file keys     the same
 //
+// and, only when it is named, what becomes of it with time and size:
+//
+//	sustained           http-batch-binary, until all that follows the log has caught up         a hub where nothing follows
+//	scale               durable, with a long log behind it                                      the same with a short one
+//	startup             how long a killed hub takes to serve again, and how much memory it has
+//	checkpoint          commits and batches while a checkpoint is written, and while none is
+//
 // A figure alone says little on a machine that is shared or new, so a case and its limits take turns in rounds, and the
 // ratio is taken within a round: what slows both cancels out. Generator and hub run in one process on the same cores; the
 // generator's work is in every figure, the limits' included, which brings ratios nearer to one than a generator on another
@@ -25,135 +32,42 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"time"
-
-	"github.com/millrace/millrace/hub"
 )
-
-// Config says what to measure and how large. The zero value of a field is what is written behind it.
-type Config struct {
-	Dir    string        // where the temporary data folders are made; empty: os.TempDir()
-	Cases  []string      // names of cases; empty: all
-	Rounds int           // of each case; 0: 5
-	Round  time.Duration // of a case in one round; its limits take a half each; 0: 4 s
-
-	Accounts      int   // of core and durable, and as many channels; 0: 1,048,576
-	Clients       int   // of durable; 0: 6
-	Channels      int   // of the HTTP batches, rounded up to whole batches; 0: 100,000
-	BatchOps      int   // ops of a batch; 0: hub.MaxBatchOps
-	LineOps       int   // ops of a batch in NDJSON; 0: 1,000
-	BatchConns    int   // connections that send batches; 0: 4
-	Conns         int   // connections that send single payments; 0: 256
-	Payers        int   // accounts that pay on each of these; 0: 16
-	Contents      int   // on sale; 0: 1,000
-	Repeats       int   // in a hundred unlocks, those of what is owned; 0: none
-	SnapshotEvery int64 // bytes of blocks between two snapshots; 0: as the store does
-
-	// Serve answers the API for a hub, on a free port of loopback.
-	Serve func(h *hub.Hub) (addr string, stop func() error, err error)
-	// ServeNoop is the same server with a handler that does nothing.
-	ServeNoop func() (addr string, stop func() error, err error)
-
-	Progress io.Writer // nil: nowhere
-	// Around is called before each round of a case itself, and what it returns after it: for profiles. May be nil.
-	Around func() (after func())
-}
-
-// Quick is a smaller measurement: less than a minute, and less exact.
-func Quick() Config {
-	return Config{Rounds: 3, Round: 1200 * time.Millisecond, Accounts: 100_000, Contents: 250}
-}
-
-// setDefaults fills in what is zero.
-func (c *Config) setDefaults() {
-	set := func(field *int, value int) {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	set(&c.Rounds, 5)
-	set(&c.Accounts, 1<<20)
-	set(&c.Clients, 6)
-	set(&c.Channels, 100_000)
-	set(&c.BatchOps, hub.MaxBatchOps)
-	set(&c.LineOps, 1000)
-	set(&c.BatchConns, 4)
-	set(&c.Conns, 256)
-	set(&c.Payers, 16)
-	set(&c.Contents, 1000)
-	if c.Round == 0 {
-		c.Round = 4 * time.Second
-	}
-	if c.Dir == "" {
-		c.Dir = os.TempDir()
-	}
-	if c.Around == nil {
-		c.Around = func() func() { return func() {} }
-	}
-	if c.Progress == nil {
-		c.Progress = io.Discard
-	}
-	if len(c.Cases) == 0 {
-		c.Cases = Names()
-	}
-}
-
-// Validate fills in what is zero, and names what is wrong.
-func (c *Config) Validate() error {
-	c.setDefaults()
-	for _, n := range []int{c.Rounds, c.Accounts, c.Clients, c.Channels, c.BatchOps, c.LineOps, c.BatchConns, c.Conns, c.Payers, c.Contents} {
-		if n < 0 {
-			return fmt.Errorf("bench: a number is negative: %d", n)
-		}
-	}
-	switch {
-	case c.Round < 0:
-		return fmt.Errorf("bench: a round of %v", c.Round)
-	case c.BatchOps > hub.MaxBatchOps || c.LineOps > hub.MaxBatchOps:
-		return fmt.Errorf("bench: batches of %d and %d ops: at most %d", c.BatchOps, c.LineOps, hub.MaxBatchOps)
-	case c.Clients*c.BatchOps > hub.DefaultMaxQueueOps || c.BatchConns*max(c.BatchOps, c.LineOps) > hub.DefaultMaxQueueOps:
-		return fmt.Errorf("bench: more ops at once than the hub's queue of %d takes", hub.DefaultMaxQueueOps)
-	case c.Repeats < 0 || c.Repeats > 100:
-		return fmt.Errorf("bench: %d repeats in a hundred", c.Repeats)
-	}
-	for _, name := range c.Cases {
-		i := slices.IndexFunc(cases[:], func(k benchCase) bool { return k.name == name })
-		if i < 0 {
-			return fmt.Errorf("bench: no case %q: want one of %q", name, Names())
-		}
-		if cases[i].http && (c.Serve == nil || c.ServeNoop == nil) {
-			return fmt.Errorf("bench: %s needs a server", name)
-		}
-	}
-	return nil
-}
 
 // benchCase is one row of the table.
 type benchCase struct {
 	name string
 	http bool
+	long bool // runs only when it is named
 	run  func(ctx context.Context, c *Config, dir string) (Result, error)
 }
 
 var cases = [...]benchCase{
-	{"core", false, runCore},
-	{"durable", false, runDurable},
-	{"http-batch-binary", true, runBatchBinary},
-	{"http-batch-ndjson", true, runBatchLines},
-	{"http-transfer", true, runTransfer},
-	{"http-unlock", true, runUnlock},
+	{name: "core", run: runCore},
+	{name: "durable", run: runDurable},
+	{name: "http-batch-binary", http: true, run: runBatchBinary},
+	{name: "http-batch-ndjson", http: true, run: runBatchLines},
+	{name: "http-transfer", http: true, run: runTransfer},
+	{name: "http-unlock", http: true, run: runUnlock},
+	{name: "sustained", http: true, long: true, run: runSustained},
+	{name: "scale", long: true, run: runScale},
+	{name: "startup", long: true, run: runStartup},
+	{name: "checkpoint", long: true, run: runCheckpoint},
 }
 
-// Names are the cases, in the order in which they run.
-func Names() []string {
-	names := make([]string, 0, len(cases))
+// Names are the cases, in the order in which they run: those that run unless others are named, and those that must be.
+func Names() (usual, long []string) {
 	for _, k := range cases {
-		names = append(names, k.name)
+		if k.long {
+			long = append(long, k.name)
+		} else {
+			usual = append(usual, k.name)
+		}
 	}
-	return names
+	return usual, long
 }
 
 // Run measures the cases one after the other. It returns what was measured even when a case failed, and goes on with the

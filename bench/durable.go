@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/ledger"
 )
@@ -16,6 +17,8 @@ type client struct {
 	advances *advances
 	batch    hub.Batch
 	waits    sample
+	busy     func() bool             // may be nil
+	beside   *hdrhistogram.Histogram // of the batches that were answered while busy, which are then not in waits
 }
 
 // run submits one batch after the other.
@@ -29,7 +32,11 @@ func (k *client) run(ctx context.Context, h *hub.Hub, until time.Time) error {
 			return err
 		}
 		now := time.Now()
-		record(k.waits.waits, now.Sub(at))
+		if k.busy != nil && k.busy() {
+			record(k.beside, now.Sub(at))
+		} else {
+			record(k.waits.waits, now.Sub(at))
+		}
 		k.waits.ops += uint64(len(k.batch.Out))
 		at = now
 	}

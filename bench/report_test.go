@@ -57,8 +57,11 @@ func goldenResults() []Result {
 	core.name, pebble.name, noop.name = "apply in memory", "pebble alone", "no-op handler"
 	a, b, c := newResult("block of 8192", core), newResult("batch of 8192", durable, core, pebble), newResult("unlock", unlock, noop)
 	a.Name, b.Name, c.Name = "core", "durable", "http-unlock"
-	b.LogBytes, b.Disk, b.Running, b.Snapshots = 17.01, 17.3, 21.25, 123_456_789
-	return []Result{a, b, c}
+	b.LogBytes, b.Disk, b.Running, b.Index = 17.01, 17.3, 21.25, 22.5
+	d := Result{Name: "startup", Value: 1.25, Unit: "s", Call: "start"}
+	d.add(1.25, "s", "after SIGKILL")
+	d.add(1234.5, "MB", "memory")
+	return []Result{a, b, c, d}
 }
 
 func TestMedianAndSpread(t *testing.T) {

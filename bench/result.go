@@ -1,6 +1,13 @@
 package bench
 
-// Result is what a case came to. Rates are payments a second, medians over the rounds.
+import (
+	"fmt"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Result is what a case came to. Rates are payments a second, medians over the rounds. A case that has none has figures alone,
+// and the first of them in Value.
 type Result struct {
 	Name   string    `json:"name"`
 	Value  float64   `json:"value"`
@@ -27,8 +34,31 @@ type Result struct {
 	Running    float64 `json:"disk_bytes_per_op_running,omitempty"` // lengths of its files before the hub stopped: what is in a table already may lie in a log, too
 	CommitOps  float64 `json:"ops_per_commit,omitempty"`            // of durable
 	Committing float64 `json:"committing_share,omitempty"`          // of durable: the part of the time in which the log wrote and synced
-	// Snapshots are the bytes that the snapshots take in the end, however many payments there were.
-	Snapshots int64 `json:"snapshot_bytes,omitempty"`
+	Index      float64 `json:"index_bytes_per_op,omitempty"`        // of the folder of all that is derived from the log, checkpoints included
+
+	Figures []Figure `json:"figures,omitempty"` // whatever else was measured
+}
+
+// Figure is one more number, as it is printed.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+}
+
+// add puts a figure behind the others.
+func (r *Result) add(value float64, unit, format string, args ...any) {
+	r.Figures = append(r.Figures, Figure{fmt.Sprintf(format, args...), value, unit})
+}
+
+// addWaits puts two quantiles behind the others, in milliseconds.
+func (r *Result) addWaits(of string, waits *hdrhistogram.Histogram) {
+	for _, q := range [...]struct {
+		name string
+		at   float64
+	}{{"p50", 50}, {"p99", 99}} {
+		r.add(float64(waits.ValueAtQuantile(q.at))/1000, "ms", "%s, %s", of, q.name)
+	}
 }
 
 // Limit is what could at best be expected, measured in turns with the case.

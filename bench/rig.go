@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -32,30 +31,62 @@ func benchParams() ledger.Params {
 type rig struct {
 	dir   string
 	every int64
+	off   bool // nothing follows the log
 	ring  *keyring.Ring
 	hub   *hub.Hub
+	index *index.Index
+	kept  *checkpoints
 	open  bool
 
 	seq    uint64 // of the last op that was submitted for setting up
 	used   int64  // bytes of the ledger's folder on the disk when the hub had started
+	around int64  // bytes of the index's folder then
 	length int64  // lengths of its files then
 	logged uint64 // bytes that the log had made durable then
 
 	commits, bytes atomic.Uint64         // what the log made durable
 	syncing        atomic.Int64          // nanoseconds that it took
 	fatal          atomic.Pointer[error] // why the hub cannot go on
+
+	committed func(took time.Duration) // is told of every commit; may be nil, and is set before start
 }
 
 // newRig makes a data folder and starts a hub on it.
 func newRig(ctx context.Context, c *Config, dir string) (*rig, error) {
 	r := &rig{dir: filepath.Join(dir, "data"), every: c.SnapshotEvery}
-	if err := store.Init(store.Options{Dir: r.dir}, benchParams()); err != nil {
+	if err := r.init(); err != nil {
 		return nil, err
 	}
-	var kek keyring.KEK
-	_, _ = rand.Read(kek[:]) // it never fails: the runtime ends the process first
-	var err error
-	if r.ring, err = keyring.Create(filepath.Join(dir, "keys"), kek, time.Now()); err != nil {
+	return r, r.start(ctx)
+}
+
+// The names of a hub's own keys, and of the key over them, as serve looks for them in a data folder.
+const (
+	ringFile = "hub.keys"
+	kekFile  = "hub.kek"
+)
+
+// init makes a data folder as the verb of that name does.
+func (r *rig) init() error {
+	if err := store.Init(store.Options{Dir: r.dir}, benchParams()); err != nil {
+		return err
+	}
+	kek, err := keyring.CreateKEKFile(filepath.Join(r.dir, kekFile))
+	if err != nil {
+		return err
+	}
+	r.ring, err = keyring.Create(filepath.Join(r.dir, ringFile), kek, time.Now())
+	return err
+}
+
+// openRig starts a hub on a data folder that an earlier rig has made.
+func openRig(ctx context.Context, c *Config, dir string) (*rig, error) {
+	r := &rig{dir: filepath.Join(dir, "data"), every: c.SnapshotEvery}
+	kek, err := keyring.LoadKEK(keyring.Source{File: filepath.Join(r.dir, kekFile)})
+	if err != nil {
+		return nil, err
+	}
+	if r.ring, err = keyring.Open(filepath.Join(r.dir, ringFile), kek); err != nil {
 		return nil, err
 	}
 	return r, r.start(ctx)
@@ -65,7 +96,7 @@ func newRig(ctx context.Context, c *Config, dir string) (*rig, error) {
 func (r *rig) start(ctx context.Context) error {
 	var h *hub.Hub
 	x, err := index.Open(index.Options{
-		Dir: filepath.Join(r.dir, "index"), IDKeep: benchParams().IDWindow,
+		Dir: filepath.Join(r.dir, "index"), IDKeep: benchParams().IDWindow, Off: r.off,
 		Fatal:   func(err error) { r.fatal.Store(&err); h.Fail(err) },
 		Flushed: func(index, seq uint64) { h.Indexed(index, seq) },
 	})
@@ -82,23 +113,79 @@ func (r *rig) start(ctx context.Context) error {
 			r.commits.Add(1)
 			r.bytes.Add(uint64(bytes))
 			r.syncing.Add(int64(took))
+			if r.committed != nil {
+				r.committed(took)
+			}
 			h.Committed(blocks, bytes, took)
 		},
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.Start(ctx, h.Machine(), x); err != nil {
+	r.kept = &checkpoints{Index: x}
+	var kept store.Checkpoints = r.kept
+	if r.off {
+		kept = nil
+	}
+	if err := s.Start(ctx, h.Machine(), kept); err != nil {
 		return errors.Join(err, s.Close(), x.Close())
 	}
 	h.Start(s)
-	r.hub, r.open = h, true
+	r.hub, r.index, r.open = h, x, true
 	r.logged = r.bytes.Load()
 	if r.length, err = written(filepath.Join(r.dir, "ledger")); err != nil {
 		return err
 	}
+	if r.around, err = diskUsage(filepath.Join(r.dir, "index")); err != nil {
+		return err
+	}
 	r.used, err = r.usage()
 	return err
+}
+
+// checkpoints are the index's, with a note of what is on its way.
+type checkpoints struct {
+	*index.Index
+	begun atomic.Uint64 // index of the block that the last one was taken after
+	taken atomic.Uint64 // their number
+}
+
+// Checkpoint notes the view, and hands it on.
+func (k *checkpoints) Checkpoint(v *ledger.View) {
+	k.begun.Store(v.Index())
+	k.taken.Add(1)
+	k.Index.Checkpoint(v)
+}
+
+// writing says whether one is on its way.
+func (k *checkpoints) writing() bool {
+	covered, _ := k.Covered()
+	return covered < k.begun.Load()
+}
+
+// catchUp returns when all that follows the log is as far as the log, on a hub that nobody sends anything.
+func (r *rig) catchUp(ctx context.Context) error {
+	for {
+		durable, _ := r.index.Watermark()
+		blocks, _ := r.index.Lag()
+		if blocks == 0 {
+			break
+		}
+		if err := r.index.Wait(ctx, durable+blocks); err != nil {
+			return err
+		}
+	}
+	for r.kept.writing() {
+		if err := r.fatal.Load(); err != nil {
+			return *err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // restart stops the hub and starts another: what was set up lies in a snapshot and in tables, as in a hub that has run for

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"runtime/pprof"
 	"strings"
 	"time"
@@ -26,16 +27,25 @@ type benchFlags struct {
 	cases      []string
 	repeats    int
 	cpuprofile string
+	long       bool
+	accounts   int
+	channels   int
+	entries    uint64
+	base       uint64
+	keep       string
+	checkpoint int64
 }
 
 // newBenchCommand is `millrace bench`.
 func newBenchCommand() *cobra.Command {
 	var f benchFlags
+	usual, long := bench.Names()
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "measure this machine and the hub on it, each case beside its limit",
 		Long: "Measures the hub in-process and over loopback, each case in turns with its own limit, and checks the ledger after\n" +
-			"each. Data lies in a temporary folder that is removed at the end. The cases: " + strings.Join(bench.Names(), ", ") + ".",
+			"each. Data lies in a temporary folder that is removed at the end. The cases: " + strings.Join(usual, ", ") + "; and,\n" +
+			"with --long or by their names: " + strings.Join(long, ", ") + ".",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -46,6 +56,13 @@ func newBenchCommand() *cobra.Command {
 	c.Flags().Float64Var(&f.seconds, "seconds", 0, "length of a case's round, its limits take half each (default 4, quick 1.2)")
 	c.Flags().IntVar(&f.repeats, "repeats", 0, "in a hundred unlocks, those of what is owned already")
 	c.Flags().StringVar(&f.cpuprofile, "cpuprofile", "", "write a CPU profile of the last round of the last case to this file")
+	c.Flags().BoolVar(&f.long, "long", false, "the cases of what time and size do to a hub, and no others")
+	c.Flags().IntVar(&f.accounts, "accounts", 0, "accounts of the cases in-process and of startup, and as many channels (default 1048576, quick 100000)")
+	c.Flags().IntVar(&f.channels, "channels", 0, "channels that HTTP batches pay through (default 100000)")
+	c.Flags().Uint64Var(&f.entries, "entries", 0, "entries of the log of scale and startup (default 20000000, quick 3000000)")
+	c.Flags().Uint64Var(&f.base, "base", 0, "entries of the log that scale is compared with (default 10000000, quick 1500000)")
+	c.Flags().StringVar(&f.keep, "keep", "", "folder with the hub of scale, startup and checkpoint: made or taken up again, and left behind")
+	c.Flags().Int64Var(&f.checkpoint, "checkpoint-bytes", 0, "bytes of blocks between checkpoints (default 268435456)")
 	return c
 }
 
@@ -60,9 +77,32 @@ func (f *benchFlags) config() bench.Config {
 	if f.seconds != 0 {
 		cfg.Round = time.Duration(f.seconds * float64(time.Second))
 	}
-	cfg.Dir, cfg.Cases, cfg.Repeats = f.dir, f.cases, f.repeats
-	cfg.Serve, cfg.ServeNoop = serveBench, serveNoop
+	if f.accounts != 0 {
+		cfg.Accounts = f.accounts
+	}
+	if f.entries != 0 {
+		cfg.Entries = f.entries
+	}
+	if f.base != 0 {
+		cfg.Base = f.base
+	}
+	cfg.Dir, cfg.Cases, cfg.Repeats, cfg.Channels, cfg.Keep, cfg.SnapshotEvery = f.dir, f.cases, f.repeats, f.channels, f.keep, f.checkpoint
+	if _, long := bench.Names(); f.long {
+		cfg.Cases = long
+	}
+	cfg.Serve, cfg.ServeNoop, cfg.Command = serveBench, serveNoop, itself
 	return cfg
+}
+
+// itself is this program with other arguments, in a process of its own. Settings in the environment are not for it.
+func itself(args ...string) *exec.Cmd {
+	c := exec.Command("/proc/self/exe", args...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "MILLRACE_") {
+			c.Env = append(c.Env, v)
+		}
+	}
+	return c
 }
 
 // run prints what was measured even when a case failed; --json is the flag of all verbs.

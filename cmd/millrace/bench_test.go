@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +22,8 @@ func TestBenchOverHTTP(t *testing.T) {
 			Dir: t.TempDir(), Rounds: 1, Round: 20 * time.Millisecond, Channels: 100, BatchOps: 50, LineOps: 10, BatchConns: 2,
 			Conns: 3, Payers: 2, Contents: 5, Repeats: repeats, Serve: serveBench, ServeNoop: serveNoop,
 		}
-		for _, name := range bench.Names() {
+		usual, _ := bench.Names()
+		for _, name := range usual {
 			if strings.HasPrefix(name, "http-") {
 				cfg.Cases = append(cfg.Cases, name)
 			}
@@ -33,6 +37,38 @@ func TestBenchOverHTTP(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		}
+	}
+}
+
+// TestBenchOfTimeAndSize runs the cases that are not run unasked, as small as can be, the second time on a folder that is there.
+func TestBenchOfTimeAndSize(t *testing.T) {
+	_, long := bench.Names()
+	cfg := bench.Config{
+		Dir: t.TempDir(), Cases: long, Rounds: 2, Round: 100 * time.Millisecond, Accounts: 500, Channels: 100, BatchOps: 50, BatchConns: 2,
+		Clients: 2, Entries: 20_000, Base: 10_000, SnapshotEvery: 100_000, Keep: filepath.Join(t.TempDir(), "kept"),
+		Serve: serveBench, ServeNoop: serveNoop,
+		Command: func(args ...string) *exec.Cmd {
+			c := itself(args...)
+			c.Env = append(c.Env, "BE_MILLRACE=1")
+			return c
+		},
+	}
+	results, err := bench.Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range results {
+		if r.Name != long[i] || r.Value <= 0 || r.Unit == "" || len(r.Figures) == 0 {
+			t.Errorf("%+v", r)
+		}
+		for _, f := range r.Figures {
+			if f.Value < 0 || f.Name == "" {
+				t.Errorf("%s: %+v", r.Name, f)
+			}
+		}
+	}
+	if left, err := os.ReadDir(cfg.Dir); err != nil || len(left) != 0 {
+		t.Errorf("left in the folder: %v, %v", left, err)
 	}
 }
 
