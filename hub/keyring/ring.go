@@ -40,15 +40,22 @@ var (
 	ErrChanged = errors.New("keyring file was changed by someone else")
 )
 
-const tokenInfo = "millrace.dev/keyring/v1 token root"
+// What is derived from the master secret, each for one use: it never changes in the life of a ring, and a ring made before
+// there was a use has its secret all the same.
+const (
+	tokenInfo       = "millrace.dev/keyring/v1 token root"
+	logKeyInfo      = "millrace.dev/keyring/v1 log key"
+	logSaltInfo     = "millrace.dev/keyring/v1 log salts"
+	liabilitiesInfo = "millrace.dev/keyring/v1 liability salts"
+)
 
 // Ring is an open ring. It is safe for concurrent use: readers take no lock and see either all or nothing of a rotation.
 // It is never printed.
 type Ring struct {
-	path      string
-	kek       KEK
-	tokenRoot [32]byte
-	replace   func(path string, data []byte) error // replaceFile, but in tests of failing disks
+	path    string
+	kek     KEK
+	derived derived
+	replace func(path string, data []byte) error // replaceFile, but in tests of failing disks
 
 	scratches sync.Pool // of *scratch, for Unwrap
 
@@ -106,15 +113,15 @@ func Open(path string, kek KEK) (*Ring, error) {
 }
 
 func newRing(path string, kek KEK, c contents, data []byte) (*Ring, error) {
-	root, err := hkdf.Key(sha256.New, c.master[:], nil, tokenInfo, 32)
+	d, err := derive(c.master)
 	if err != nil {
-		return nil, fmt.Errorf("derive token root: %w", err)
+		return nil, err
 	}
 	set, err := newKeySet(c)
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{path: path, kek: kek, tokenRoot: [32]byte(root), replace: replaceFile, stored: c, digest: sha256.Sum256(data)}
+	r := &Ring{path: path, kek: kek, derived: d, replace: replaceFile, stored: c, digest: sha256.Sum256(data)}
 	r.scratches.New = func() any { return new(scratch) }
 	r.keys.Store(set)
 	return r, nil
@@ -188,8 +195,33 @@ func (r *Ring) OpenHeader(h seal.Header) (seal.FileKey, error) {
 	return set.list[i].private.OpenHeader(h)
 }
 
-// TokenRoot is the root of the hub's access tokens. It never changes in the life of a ring.
-func (r *Ring) TokenRoot() [32]byte { return r.tokenRoot }
+// TokenRoot is the root of the hub's access tokens.
+func (r *Ring) TokenRoot() [32]byte { return r.derived.tokenRoot }
+
+// LogKey is the seed of the Ed25519 key that signs the transparency log's checkpoints.
+func (r *Ring) LogKey() [32]byte { return r.derived.logKey }
+
+// LogSalts is the secret behind the salts of the transparency log's entries, and LiabilitySalts that behind those of the
+// proofs of liabilities. Who has them can look for accounts in what is published.
+func (r *Ring) LogSalts() [32]byte       { return r.derived.logSalts }
+func (r *Ring) LiabilitySalts() [32]byte { return r.derived.liabilities }
+
+// derived is what a master secret gives.
+type derived struct{ tokenRoot, logKey, logSalts, liabilities [32]byte }
+
+func derive(master [secretSize]byte) (d derived, err error) {
+	for _, use := range []struct {
+		info string
+		key  *[32]byte
+	}{{tokenInfo, &d.tokenRoot}, {logKeyInfo, &d.logKey}, {logSaltInfo, &d.logSalts}, {liabilitiesInfo, &d.liabilities}} {
+		key, err := hkdf.Key(sha256.New, master[:], nil, use.info, 32)
+		if err != nil {
+			return derived{}, fmt.Errorf("derive %s: %w", use.info, err)
+		}
+		copy(use.key[:], key)
+	}
+	return d, nil
+}
 
 func (c contents) save(kek KEK) ([]byte, error) {
 	var nonce [nonceSize]byte

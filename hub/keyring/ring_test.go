@@ -63,7 +63,10 @@ func TestRotationKeepsOldWorksOpen(t *testing.T) {
 	var headers []seal.Header
 	var keys []seal.FileKey
 	var wrapped []Wrapped
-	root := r.TokenRoot()
+	root, log, salts, liabilities := r.TokenRoot(), r.LogKey(), r.LogSalts(), r.LiabilitySalts()
+	if root == log || log == salts || salts == liabilities || root == salts || root == liabilities || log == liabilities {
+		t.Fatal("one secret for two uses")
+	}
 	check := func(r *Ring) {
 		t.Helper()
 		for i, h := range headers {
@@ -75,8 +78,8 @@ func TestRotationKeepsOldWorksOpen(t *testing.T) {
 				t.Fatalf("wrapped key %d of %d: %v", i, len(headers), err)
 			}
 		}
-		if r.TokenRoot() != root {
-			t.Fatal("another token root")
+		if r.TokenRoot() != root || r.LogKey() != log || r.LogSalts() != salts || r.LiabilitySalts() != liabilities {
+			t.Fatal("another token root, log key or secret of salts")
 		}
 	}
 	for i := range 4 {
@@ -279,7 +282,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}}
 	r, _ := newTestRing(t)
 	kek := KEK(bytes.Repeat([]byte{0xab}, 32))
-	r.kek, r.tokenRoot, r.stored.master = kek, kek, kek
+	r.kek, r.derived.tokenRoot, r.stored.master = kek, kek, kek
 	var out bytes.Buffer
 	for _, v := range []any{r, kek, &kek, struct{ K KEK }{kek}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
