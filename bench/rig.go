@@ -96,7 +96,7 @@ func openRig(ctx context.Context, c *Config, dir string) (*rig, error) {
 func (r *rig) start(ctx context.Context) error {
 	var h *hub.Hub
 	x, err := index.Open(index.Options{
-		Dir: filepath.Join(r.dir, "index"), IDKeep: benchParams().IDWindow, Off: r.off,
+		Dir: filepath.Join(r.dir, "index"), IDKeep: benchParams().IDWindow, Notary: hub.NewNotary(r.ring), Off: r.off,
 		Fatal:   func(err error) { r.fatal.Store(&err); h.Fail(err) },
 		Flushed: func(index, seq uint64) { h.Indexed(index, seq) },
 	})

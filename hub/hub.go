@@ -31,6 +31,8 @@ type Config struct {
 	Index       *index.Index  // of the same data folder: what the ledger need not keep in memory. The hub closes it
 	Ring        *keyring.Ring // the hub's own keys
 	Origin      string        // scheme://host[:port] by which the world knows the hub; stanzas are bound to it
+	Liabilities string        // folder of the proofs of liabilities; empty: none are made
+	EpochEvery  time.Duration // between two of them; 0: only when the operator asks
 	Dev         bool          // an operator may make money from the dev account
 	MaxQueueOps int           // ops that may wait for the sequencer; 0: 65,536; at least MaxBatchOps
 	Logger      *slog.Logger  // nil: nowhere
@@ -82,6 +84,8 @@ type Hub struct {
 	seed     ledger.Seed
 	proposer uint64 // marks this process's own blocks
 	mint     *token.Mint
+	notary   *notary
+	epochs   *epochs
 	metrics  *metrics
 	space    func() (free int64, full bool) // nil: not watched
 	log      Log
@@ -104,6 +108,7 @@ type Hub struct {
 
 	sequenced chan struct{} // closed when the sequencer has ended
 	swept     chan struct{} // closed when the sweeper has ended
+	published chan struct{} // closed when no proof of liabilities is made any more
 	stop      chan struct{} // closed when the hub begins to stop
 	dead      chan struct{} // closed when it is not known any more what is durable
 	dying     sync.Once
@@ -130,11 +135,18 @@ func New(cfg Config) (*Hub, error) {
 		mint:     token.NewMint(cfg.Ring.TokenRoot(), tokenCache),
 		queue:    newQueue(cfg.MaxQueueOps),
 		free:     make(chan *flight, blocksInFlight), flying: make(chan *flight, blocksInFlight),
-		sequenced: make(chan struct{}), swept: make(chan struct{}),
+		sequenced: make(chan struct{}), swept: make(chan struct{}), published: make(chan struct{}),
 		stop: make(chan struct{}), dead: make(chan struct{}),
 	}
 	h.state = ledger.New(cfg.Params, h.seed)
 	h.state.Attach(cfg.Index)
+	var err error
+	if h.notary, err = newNotary(&cfg); err != nil {
+		return nil, err
+	}
+	if h.epochs, err = openEpochs(&cfg, h.notary); err != nil {
+		return nil, err
+	}
 	h.metrics = newMetrics(h)
 	for range blocksInFlight {
 		h.free <- &flight{}
@@ -150,6 +162,7 @@ func (h *Hub) Start(log Log) {
 	h.log = log
 	go h.sequence()
 	go h.sweep()
+	go h.publish()
 }
 
 // Submit has a batch decided, and returns when every op in it is: b.Out then has the outcomes. On an error nothing is known
@@ -207,7 +220,7 @@ func (h *Hub) newID() ledger.OpID {
 func (h *Hub) Close(ctx context.Context) error {
 	h.stopping.Do(func() { close(h.stop) })
 	h.queue.close()
-	for _, ended := range [...]<-chan struct{}{h.swept, h.sequenced} {
+	for _, ended := range [...]<-chan struct{}{h.swept, h.published, h.sequenced} {
 		select {
 		case <-ended:
 		case <-ctx.Done():
@@ -215,7 +228,7 @@ func (h *Hub) Close(ctx context.Context) error {
 		}
 	}
 	closed := make(chan error, 1)
-	go func() { closed <- errors.Join(h.log.Close(), h.cfg.Index.Close()) }() // the last checkpoint may take longer than there is time
+	go func() { closed <- errors.Join(h.epochs.close(), h.log.Close(), h.cfg.Index.Close()) }() // the last checkpoint may take longer than there is time
 	select {
 	case err := <-closed:
 		return err

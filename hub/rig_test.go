@@ -161,7 +161,7 @@ func openHub(dir string, cfg hub.Config, fatal func(error)) (*hub.Hub, *store.St
 	}
 	cfg.Params, cfg.Ring, cfg.Origin = s.Params(), ring, testOrigin
 	cfg.Index, err = index.Open(index.Options{
-		Dir: filepath.Join(dir, "index"), FS: s.FS(), IDKeep: cfg.Params.IDWindow,
+		Dir: filepath.Join(dir, "index"), FS: s.FS(), IDKeep: cfg.Params.IDWindow, Notary: hub.NewNotary(ring),
 		Fatal: func(err error) { h.Fail(err) }, Flushed: func(index, seq uint64) { h.Indexed(index, seq) },
 	})
 	if err != nil {
@@ -353,7 +353,11 @@ func audit(t testing.TB, dir string) (s *ledger.State, replayed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := index.Open(index.Options{Dir: filepath.Join(dir, "index")})
+	ring, err := keyring.Open(filepath.Join(dir, "keys"), keyring.KEK{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := index.Open(index.Options{Dir: filepath.Join(dir, "index"), Notary: hub.NewNotary(ring)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,6 +89,12 @@ func (v *View) Accounts(f func(AccountNo, *Account)) {
 	}
 }
 
+// Account returns a copy of an account's row in the view, and whether there is such an account.
+func (v *View) Account(no AccountNo) (Account, bool) { return v.state.Account(no) }
+
+// Counts says how much there is in the view.
+func (v *View) Counts() Counts { return v.state.Counts() }
+
 // Parts calls f with each part, or only with those that have changed since the last checkpoint; the header always has. The keys
 // sort in the order in which Restore wants the parts. Key and part are valid during the call.
 func (v *View) Parts(changed bool, f func(key, part []byte) error) error {

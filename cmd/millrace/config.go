@@ -58,6 +58,8 @@ type config struct {
 	ShutdownTimeout duration `toml:"shutdown_timeout"`
 	// SnapshotEveryBytes is how many bytes of log make a snapshot worth writing. Zero: only a graceful stop writes one.
 	SnapshotEveryBytes int64 `toml:"snapshot_every_bytes"`
+	// LiabilitiesEvery is the time between two proofs of liabilities. Zero: only when the operator asks for one.
+	LiabilitiesEvery duration `toml:"liabilities_every"`
 	// DiskReserveBytes must be left on the disk for payments to be taken. Zero: 64 MiB, but at most a tenth of the disk.
 	DiskReserveBytes int64 `toml:"disk_reserve_bytes"`
 	// WALDir is a folder for pebble's write-ahead log, best on a disk of its own. Empty: within Data.
@@ -97,6 +99,7 @@ func defaultConfig() config {
 		RequestTimeout:     duration{10 * time.Second},
 		ShutdownTimeout:    duration{30 * time.Second},
 		SnapshotEveryBytes: 256 << 20,
+		LiabilitiesEvery:   duration{24 * time.Hour},
 		LogFormat:          "text",
 	}
 }
@@ -118,6 +121,7 @@ func bindServeFlags(fs *pflag.FlagSet, c *config) {
 	fs.DurationVar(&c.RequestTimeout.Duration, "request-timeout", c.RequestTimeout.Duration, "time for one request")
 	fs.DurationVar(&c.ShutdownTimeout.Duration, "shutdown-timeout", c.ShutdownTimeout.Duration, "time for a graceful stop")
 	fs.Int64Var(&c.SnapshotEveryBytes, "snapshot-every-bytes", c.SnapshotEveryBytes, "bytes of log between snapshots (0: only at stop)")
+	fs.DurationVar(&c.LiabilitiesEvery.Duration, "liabilities-every", c.LiabilitiesEvery.Duration, "time between proofs of liabilities (0: when the operator asks)")
 	fs.Int64Var(&c.DiskReserveBytes, "disk-reserve-bytes", c.DiskReserveBytes, "bytes of the disk to leave free (0: 64 MiB, at most a tenth)")
 	fs.StringVar(&c.WALDir, "wal-dir", c.WALDir, "folder of the write-ahead log, the same as was given to init (empty: within --data)")
 	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
@@ -287,6 +291,7 @@ func (c *config) validate() error {
 	refuse(c.ShutdownTimeout.Duration <= 0, "shutdown_timeout: %v is not positive", c.ShutdownTimeout)
 	refuse(c.DiskReserveBytes < 0, "disk_reserve_bytes: %d is negative", c.DiskReserveBytes)
 	refuse(c.SnapshotEveryBytes < 0, "snapshot_every_bytes: %d is negative", c.SnapshotEveryBytes)
+	refuse(c.LiabilitiesEvery.Duration < 0, "liabilities_every: %v is negative", c.LiabilitiesEvery)
 	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log_format: %q is not text or json", c.LogFormat)
 	refuse((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls_cert_file and tls_key_file: set both or none")
 	return errors.Join(errs...)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/api"
+	"github.com/millrace/millrace/hub/keyring"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/index"
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,11 +72,12 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	if err := n.encrypt(cfg); err != nil {
 		return n, err
 	}
-	if n.index, err = openIndex(cfg, n.store, fatal, running, log); err != nil {
+	if n.index, err = openIndex(cfg, n.store, ring, fatal, running, log); err != nil {
 		return n, ofData(err)
 	}
 	n.hub, err = hub.New(hub.Config{
 		Params: n.store.Params(), Index: n.index, Ring: ring, Origin: origin, Dev: cfg.Dev, MaxQueueOps: cfg.MaxQueueOps, Logger: log, Fatal: die,
+		Liabilities: filepath.Join(cfg.Data, "liabilities"), EpochEvery: cfg.LiabilitiesEvery.Duration,
 	})
 	if err != nil {
 		return n, usage("%w", err)
@@ -92,9 +94,9 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 }
 
 // openIndex opens what is derived from the log, or makes it anew: the replay fills it.
-func openIndex(cfg config, s *store.Store, fatal func(error), running *atomic.Pointer[hub.Hub], log *slog.Logger) (*index.Index, error) {
+func openIndex(cfg config, s *store.Store, ring *keyring.Ring, fatal func(error), running *atomic.Pointer[hub.Hub], log *slog.Logger) (*index.Index, error) {
 	return index.Open(index.Options{
-		Dir: filepath.Join(cfg.Data, "index"), FS: s.FS(), IDKeep: s.Params().IDWindow, Logger: log, Fatal: fatal,
+		Dir: filepath.Join(cfg.Data, "index"), FS: s.FS(), IDKeep: s.Params().IDWindow, Notary: hub.NewNotary(ring), Logger: log, Fatal: fatal,
 		Flushed: func(index, seq uint64) { running.Load().Indexed(index, seq) },
 	})
 }

@@ -72,10 +72,10 @@ func (s setup) rig(t testing.TB) *rig {
 		params = ledger.DefaultParams()
 		params.FeePPM = feePPM
 	}
-	r.index, err = index.Open(index.Options{Dir: filepath.Join(dir, "index"), IDKeep: params.IDWindow,
+	r.index, err = index.Open(index.Options{Dir: filepath.Join(dir, "index"), IDKeep: params.IDWindow, Notary: hub.NewNotary(r.ring),
 		Fatal: func(err error) { r.hub.Fail(err) }, Flushed: func(index, seq uint64) { r.hub.Indexed(index, seq) }})
 	r.must(err)
-	r.hub, err = hub.New(hub.Config{Params: params, Index: r.index, Ring: r.ring, Origin: origin, Dev: !s.notDev, Clock: r.millis.Load,
+	r.hub, err = hub.New(hub.Config{Params: params, Index: r.index, Ring: r.ring, Origin: origin, Dev: !s.notDev, Clock: r.millis.Load, Liabilities: filepath.Join(dir, "liabilities"),
 		Fatal: func(err error) { t.Errorf("the hub died: %v", err) }})
 	r.must(err)
 	log := hub.Log(nil)
