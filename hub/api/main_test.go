@@ -53,7 +53,7 @@ func TestRoutesAndDocument(t *testing.T) {
 	slices.Sort(served)
 	var described []string
 	for _, op := range checker.Operations() {
-		described = append(described, regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllString(op, "{}"))
+		described = append(described, regexp.MustCompile(`\{[a-z]+(\*?)\}`).ReplaceAllString(op, "{$1}"))
 	}
 	slices.Sort(described)
 	if !slices.Equal(served, described) {

@@ -19,6 +19,7 @@ type call struct {
 	ctx    *fasthttp.RequestCtx
 	grant  token.Grant
 	name   []byte // what stands for {} in the route's path
+	second []byte // and for the next {}
 
 	parser fastjson.Parser
 	batch  hub.Batch
@@ -28,7 +29,7 @@ type call struct {
 }
 
 func (c *call) reset() {
-	c.ctx, c.name, c.grant = nil, nil, token.Grant{}
+	c.ctx, c.name, c.second, c.grant = nil, nil, nil, token.Grant{}
 	c.batch.Reset()
 	c.out = c.out[:0]
 }
@@ -36,7 +37,7 @@ func (c *call) reset() {
 // route is one operation of the API. A handler returns nil when it has written the answer.
 type route struct {
 	method string
-	path   string // with {} for one segment
+	path   string // with {} for a segment, and {*} at its end for any number of them
 	scope  token.Scope
 	handle func(*call) *problem
 }
@@ -64,6 +65,13 @@ var routes = []route{
 	{"POST", "/v1/dev/credits", token.Operator, (*call).devCredit},
 	{"POST", "/v1/backups", token.Operator, (*call).createBackup},
 	{"DELETE", "/v1/backups/{}", token.Operator, (*call).deleteBackup},
+	{"GET", "/v1/accounts/{}/receipts/{}", token.Read, (*call).getReceipt},
+	{"GET", "/v1/accounts/{}/liability", token.Read, (*call).getLiability},
+	{"GET", "/v1/liabilities", public, (*call).getLiabilities},
+	{"POST", "/v1/liabilities", token.Operator, (*call).makeLiabilities},
+	{"GET", "/log/checkpoint", public, (*call).getCheckpoint},
+	{"GET", "/log/tile/{*}", public, (*call).getTile},
+	{"GET", "/v1/hub/log-key", public, (*call).getLogKey},
 	{"GET", "/v1/hub", public, (*call).getHub},
 	{"GET", "/v1/hub/key", public, (*call).getHubKey},
 	{"GET", "/healthz", public, (*call).getHealth},
@@ -90,12 +98,12 @@ func (c *call) route(method, path []byte) (*route, *problem) {
 	var allow []string
 	for i := range routes {
 		r := &routes[i]
-		name, ok := match(r.path, path)
+		names, ok := match(r.path, path)
 		if !ok {
 			continue
 		}
 		if string(method) == r.method {
-			c.name = name
+			c.name, c.second = names[0], names[1]
 			return r, nil
 		}
 		allow = append(allow, r.method)
@@ -106,17 +114,31 @@ func (c *call) route(method, path []byte) (*route, *problem) {
 	return nil, &problem{status: 404, code: "route_unknown", detail: "there is nothing at this path: see /openapi.yaml"}
 }
 
-// match says whether a path fits a pattern, and what stands for its {}.
-func match(pattern string, path []byte) (name []byte, ok bool) {
-	before, after, has := strings.Cut(pattern, "{}")
-	if !has {
-		return nil, string(path) == pattern
+// match says whether a path fits a pattern, and what stands for its {}, of which there are at most two.
+func match(pattern string, path []byte) (names [2][]byte, ok bool) {
+	for n := 0; ; n++ {
+		before, rest, has := strings.Cut(pattern, "{}")
+		before, many := strings.CutSuffix(before, "{*}")
+		if !bytes.HasPrefix(path, []byte(before)) {
+			return names, false
+		}
+		path = path[len(before):]
+		switch {
+		case many:
+			names[n] = path
+			return names, len(path) > 0
+		case !has:
+			return names, len(path) == 0
+		}
+		end := bytes.IndexByte(path, '/')
+		if end < 0 {
+			end = len(path)
+		}
+		if end == 0 || n == len(names) {
+			return names, false
+		}
+		names[n], path, pattern = path[:end], path[end:], rest
 	}
-	if len(path) <= len(before)+len(after) || string(path[:len(before)]) != before || string(path[len(path)-len(after):]) != after {
-		return nil, false
-	}
-	name = path[len(before) : len(path)-len(after)]
-	return name, bytes.IndexByte(name, '/') < 0
 }
 
 // authorize verifies the token and that it has the scope.

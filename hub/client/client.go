@@ -171,7 +171,11 @@ func (c *Client) try(ctx context.Context, op call, body []byte, answer any) erro
 	if err != nil {
 		return err
 	}
+	text, isText := answer.(*[]byte)
 	req.Header.Set("Accept", "application/json, application/problem+json")
+	if isText {
+		req.Header.Set("Accept", "text/plain, application/problem+json")
+	}
 	if op.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -191,6 +195,11 @@ func (c *Client) try(ctx context.Context, op call, body []byte, answer any) erro
 		return fmt.Errorf("%w: more than %d bytes", ErrAnswer, maxAnswer)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return readProblem(resp, data)
+	case isText && !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain"):
+		return fmt.Errorf("%w: it is no text", ErrAnswer)
+	case isText:
+		*text = data
+		return nil
 	}
 	return decode(data, answer)
 }

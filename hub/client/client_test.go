@@ -28,6 +28,7 @@ const (
 	id      = "0192f3a1-7c00-7abc-8def-0123456789ab"
 	content = "5f0c2a9be1d84477b6f3c0d1e2a39485"
 	digest  = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	note    = "text\n\n— hub.example.com/log vLEpzw==\n"
 	overrun = `{"type":"urn:millrace:problem:overloaded","title":"Overloaded","status":503,"code":"overloaded","retryable":true}`
 )
 
@@ -40,6 +41,12 @@ var answers = map[string]struct {
 }{
 	"GET /v1/hub":                               {200, `{"origin":"http://127.0.0.1:8402","version":"1","registration":"open","dev":true,"fee_ppm":10,"max_batch_ops":8192,"id_window_ms":86400000,"id_ahead_ms":30000}`},
 	"GET /v1/hub/key":                           {200, `{"key_id":"8f14e45fceea167a","public_key":"millrace-key-x25519-X9R2M7XkP8p7rRv75CT-rLF12dTUow8Wbb0wY28LRGs","origin":"http://127.0.0.1:8402","earlier":[]}`},
+	"GET /v1/hub/log-key":                       {200, `{"log_key":"hub.example.com/log+bcb129cf+AepKs0l3yXuQxXSbsAQbdsV4fQ8WIHU3zcA1Mv3w2gAt","url":"https://hub.example.com/log"}`},
+	"GET /log/checkpoint":                       {200, note},
+	"GET /v1/liabilities":                       {200, note},
+	"POST /v1/liabilities":                      {201, note},
+	"GET /v1/accounts/ag0g/receipts/117":        {200, "c2sp.org/tlog-proof@v1\nextra AA==\n"},
+	"GET /v1/accounts/ag0g/liability":           {200, "millrace liability proof v1\naccount ag0g\n"},
 	"POST /v1/accounts":                         {201, `{"account":"ag0g","number":16,"token":"` + bearer + `"}`},
 	"GET /v1/accounts/ag0g":                     {200, `{"account":"ag0g","number":16,"balance_msat":9007199254740993,"held_msat":7}`},
 	"POST /v1/accounts/ag0g/tokens":             {201, `{"token":"` + bearer + `"}`},
@@ -90,6 +97,10 @@ func stub(w http.ResponseWriter, r *http.Request) {
 		a.body = unlock(r)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if a.body[0] != '{' {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-cache")
+	}
 	w.WriteHeader(a.status)
 	io.WriteString(w, a.body)
 }
@@ -186,6 +197,20 @@ func every(t *testing.T, c *client.Client) {
 	made, err := c.Backup(ctx)
 	check("backup", err)
 	check("drop backup", c.DropBackup(ctx, made.Name))
+	_, err = c.LogKey(ctx)
+	check("log key", err)
+	for what, get := range map[string]func() ([]byte, error){
+		"checkpoint":       func() ([]byte, error) { return c.Checkpoint(ctx) },
+		"receipt":          func() ([]byte, error) { return c.Receipt(ctx, 16, 117) },
+		"liability":        func() ([]byte, error) { return c.Liability(ctx, 16) },
+		"liabilities":      func() ([]byte, error) { return c.Liabilities(ctx) },
+		"make liabilities": func() ([]byte, error) { return c.MakeLiabilities(ctx) },
+	} {
+		text, err := get()
+		if check(what, err); !strings.Contains(string(text), "\n") {
+			t.Errorf("%s: %q", what, text)
+		}
+	}
 }
 
 func TestEveryOperationConforms(t *testing.T) {
@@ -199,7 +224,7 @@ func TestEveryOperationConforms(t *testing.T) {
 }
 
 func TestTokenIsOnlySentWhereNeeded(t *testing.T) {
-	public := []string{"GET /v1/hub", "GET /v1/hub/key", "POST /v1/accounts", "GET /v1/contents/" + content}
+	public := []string{"GET /v1/hub", "GET /v1/hub/key", "GET /v1/hub/log-key", "GET /log/checkpoint", "GET /v1/liabilities", "POST /v1/accounts", "GET /v1/contents/" + content}
 	c, _ := dial(t, func(w http.ResponseWriter, r *http.Request) {
 		want := "Bearer " + bearer
 		if slices.Contains(public, r.Method+" "+r.URL.Path) {

@@ -22,6 +22,7 @@ const (
 	resultsType = "application/vnd.millrace.results"
 	textType    = "text/plain"
 	yamlType    = "application/yaml"
+	octetType   = "application/octet-stream"
 )
 
 // maxDepth bounds the nesting of a JSON body; the document's own schemas reach five.
@@ -141,6 +142,8 @@ func (c *compiler) body(name string, schema *jsonschema.Schema, response bool) (
 		return jsonBody{schema}, nil
 	case textType, yamlType:
 		return textBody{schema}, nil
+	case octetType:
+		return binaryBody(checkOctets), nil
 	case opsType:
 		return binaryBody(checkOps), nil
 	case resultsType:
@@ -202,6 +205,14 @@ func (b binaryBody) check(data []byte) error { return b(data) }
 // splitLines cuts at line feeds; one at the very end starts no further line.
 func splitLines(data []byte) [][]byte {
 	return bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
+}
+
+// checkOctets knows nothing of what it gets, but that nothing is not what is asked for.
+func checkOctets(data []byte) error {
+	if len(data) == 0 {
+		return errors.New("empty")
+	}
+	return nil
 }
 
 // checkProblem checks what a schema cannot say: that the parts of a problem agree with each other and with the status.

@@ -23,6 +23,7 @@ const (
 	key32   = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	key16   = "AAECAwQFBgcICQoLDA0ODw=="
 	digest  = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	note    = "text\n\n— hub.example.com/log vLEpzw==\n"
 	problem = `{"type":"urn:millrace:problem:insufficient_funds","title":"Insufficient funds","status":402,"code":"insufficient_funds","retryable":true}`
 )
 
@@ -64,6 +65,10 @@ func post(path, req string, status int, resp string) call {
 	return call{method: "POST", path: path, req: req, status: status, resp: resp}
 }
 
+func text(method, path string, status int, resp string) call {
+	return call{method: method, path: path, status: status, resp: resp, respType: "text/plain; charset=utf-8", respHeader: http.Header{"Cache-Control": {"no-cache"}}}
+}
+
 func hubDocument(t testing.TB) []byte {
 	t.Helper()
 	document, err := os.ReadFile("../openapi.yaml")
@@ -90,6 +95,13 @@ var good = map[string]call{
 	"document":     {method: "GET", path: "/openapi.yaml", status: 200, resp: "openapi: 3.1.0\n", respType: yamlType},
 	"hub":          get("/v1/hub", `{"origin":"http://127.0.0.1:8402","version":"0.1.0","registration":"open","dev":true,"fee_ppm":10000,"max_batch_ops":8192,"id_window_ms":86400000,"id_ahead_ms":60000}`),
 	"hub key":      get("/v1/hub/key", `{"key_id":"8f14e45fceea167a","public_key":"millrace-key-x25519-X9R2M7XkP8p7rRv75CT-rLF12dTUow8Wbb0wY28LRGs","origin":"https://hub.example","earlier":[]}`),
+	"log key":      get("/v1/hub/log-key", `{"log_key":"hub.example.com/log+bcb129cf+AepKs0l3yXuQxXSbsAQbdsV4fQ8WIHU3zcA1Mv3w2gAt","url":"https://hub.example.com/log"}`),
+	"checkpoint":   text("GET", "/log/checkpoint", 200, note),
+	"tile":         {method: "GET", path: "/log/tile/entries/x001/234.p/5", status: 200, resp: "\x00", respType: octetType, respHeader: http.Header{"Cache-Control": {"no-cache"}}},
+	"liabilities":  text("GET", "/v1/liabilities", 200, note),
+	"epoch":        text("POST", "/v1/liabilities", 201, note),
+	"receipt":      text("GET", "/v1/accounts/ag0g/receipts/117", 200, "c2sp.org/tlog-proof@v1\nextra AA==\n"),
+	"liability":    text("GET", "/v1/accounts/ag0g/liability", 200, "millrace liability proof v1\naccount ag0g\n"),
 	"account new":  {method: "POST", path: "/v1/accounts", anonymous: true, status: 201, resp: `{"account":"ag0g","number":16,"token":"AgEIbWlsbHJhY2UC"}`},
 	"account inv":  post("/v1/accounts", `{"invite":"river"}`, 201, `{"account":"ag0g","number":16,"token":"AgEIbWlsbHJhY2UC"}`),
 	"account":      get("/v1/accounts/ag0g", `{"account":"ag0g","number":16,"balance_msat":2100000000000000000,"held_msat":0}`),
@@ -198,6 +210,11 @@ func TestBadExchanges(t *testing.T) {
 		{"title with a line feed", "quote", resp(`"T"`, `"T\n"`), "pattern"},
 		{"key of 15 bytes", "unlock", resp(key16, `AAECAwQFBgcICQoLDA0O`), "pattern"},
 		{"metrics that are not text", "metrics", resp("up 1", "\xff"), "UTF-8"},
+		{"note without a signature", "checkpoint", resp("—", "-"), "pattern"},
+		{"text that nobody may keep", "receipt", func(c *call) { c.respHeader = nil }, "Cache-Control"},
+		{"another proof", "receipt", resp("tlog", "tree"), "pattern"},
+		{"empty tile", "tile", resp("\x00", ""), "empty"},
+		{"accepted a tile that is none", "tile", func(c *call) { c.path = "/log/tile/entries/5" }, "pattern"},
 		{"empty metrics", "metrics", resp("up 1\n", ""), "minLength"},
 
 		{"accepted another member", "transfer", req(`{"`, `{"extra":1,"`), "request: body"},
