@@ -15,6 +15,7 @@ import (
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/backup"
+	"github.com/millrace/millrace/ledger/tlog"
 )
 
 // The exit codes. Scripts depend on them.
@@ -35,7 +36,8 @@ const exitCodes = `Exit codes:
   2    usage or configuration
   3    refused by the hub: insufficient funds, price above the maximum, a token that may not, ...
   4    the hub cannot be reached or is overloaded: try the same again
-  5    the file is not a sealed work, is corrupt, or is not the one that was registered; a backup is damaged
+  5    the file is not a sealed work, is corrupt, or is not the one that was registered; a backup is damaged; a receipt or
+       proof does not verify
   6    the data folder cannot be used
   130  interrupted by a signal
 
@@ -120,6 +122,10 @@ func classify(err error) failure {
 		f.exit, f.Code = exitFile, "not_sealed"
 	case is(seal.ErrHeader, seal.ErrCorrupt, seal.ErrStanza):
 		f.exit, f.Code = exitFile, "corrupt"
+	case is(tlog.ErrForm):
+		f.exit, f.Code = exitFile, "no_proof"
+	case is(tlog.ErrProof):
+		f.exit, f.Code = exitFile, "proof_fails"
 	case is(errDiffers):
 		f.exit, f.Code = exitFile, "differs"
 	case is(backup.ErrDamaged):

@@ -7,13 +7,48 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/hub/keyring"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/tlog"
 	"github.com/spf13/cobra"
 )
 
 func (a *app) keyCommand() *cobra.Command {
-	return a.noun("key", "The hub's sealing keys", a.keyShow(), a.keyRotate())
+	return a.noun("key", "The hub's sealing keys and its log's key", a.keyShow(), a.keyRotate(), a.keyLog())
+}
+
+func (a *app) keyLog() *cobra.Command {
+	var cred credentials
+	var file string
+	c := a.verb("log", "Show the key that verifies receipts and proofs of liabilities, as a hub says it", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		cl, err := cred.anonymous(a)
+		if err != nil {
+			return err
+		}
+		k, err := cl.LogKey(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := tlog.NewVerifier(k.LogKey); err != nil {
+			return fmt.Errorf("%w: %w", client.ErrAnswer, err)
+		}
+		if file == "" {
+			return a.print(k, "%s", plain(k.LogKey))
+		}
+		out, err := newOutput(file, false, 0o666)
+		if err != nil {
+			return err
+		}
+		defer out.discard()
+		if err := out.finish(k.LogKey + "\n"); err != nil {
+			return err
+		}
+		return a.print(map[string]any{"out": file, "log_key": k.LogKey}, "log key in %s", file)
+	})
+	cred.bindHub(c.Flags())
+	c.Flags().StringVarP(&file, "out", "o", "", "write it to this new file")
+	return c
 }
 
 func (a *app) keyShow() *cobra.Command {

@@ -66,7 +66,8 @@ func (a *app) root() *cobra.Command {
 		a.initCommand(), a.serveCommand(), a.exportCommand(), a.keyCommand(),
 		a.accountCommand(), a.tokenCommand(), a.fundCommand(), a.payCommand(), a.channelCommand(),
 		a.sealCommand(), a.registerCommand(), a.inspectCommand(), a.openCommand(), a.contentCommand(),
-		a.backupCommand(), a.restoreCommand(), newBenchCommand(), a.versionCommand(),
+		a.receiptCommand(), a.liabilityCommand(), a.backupCommand(), a.restoreCommand(),
+		newBenchCommand(), a.versionCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodes},
 	)
 	return root
@@ -98,7 +99,7 @@ func (a *app) mark(c *cobra.Command) {
 // given refuses flags that were given and are empty, as a shell variable that is not set makes them: what stands in for a flag
 // that is left out is not what was asked for.
 func given(c *cobra.Command) error {
-	for _, name := range []string{"hub", "token", "token-file", "save-token", "out", "claim", "to", "from", "name"} {
+	for _, name := range []string{"hub", "token", "token-file", "save-token", "out", "claim", "to", "from", "name", "key"} {
 		if f := c.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
 			return usage("--%s is empty: leave it out, or give a value", name)
 		}
