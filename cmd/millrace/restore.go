@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
@@ -78,13 +77,13 @@ func (a *app) progressLog() *slog.Logger {
 }
 
 // replayInto replays a log as a hub does at its start, from the index's checkpoint if there is one, and audits the books. What the
-// index lacks is made.
+// index lacks is left to the hub's first start: it takes the hub's keys, which need not be in the backup.
 func replayInto(ctx context.Context, s *store.Store, dir string) (err error) {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // it never fails: the runtime ends the process first
 	m := &recovery{seed: ledger.Seed{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}}
 	m.state = ledger.New(s.Params(), m.seed)
-	m.index, err = index.Open(index.Options{Dir: dir, IDKeep: s.Params().IDWindow, Flushed: m.forget})
+	m.index, err = index.Open(index.Options{Dir: dir, IDKeep: s.Params().IDWindow})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errData, err)
 	}
@@ -109,18 +108,11 @@ type recovery struct {
 	seed     ledger.Seed
 	index    *index.Index
 	outcomes []ledger.Applied
-
-	mu    sync.Mutex
-	state *ledger.State
+	state    *ledger.State
 }
 
 func (m *recovery) Apply(index uint64, block []byte) (err error) {
-	m.mu.Lock()
 	m.outcomes, err = m.state.Apply(index, block, m.outcomes[:0])
-	m.mu.Unlock()
-	if err == nil {
-		m.index.Append(m.state.Last())
-	}
 	return err
 }
 
@@ -130,17 +122,8 @@ func (m *recovery) Restore(_ uint64, r io.Reader) error {
 		return err
 	}
 	s.Attach(m.index)
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.state = s
 	return nil
 }
 
 func (m *recovery) Snapshot() *ledger.View { return m.state.Checkpoint() }
-
-// forget lets go of what the index has.
-func (m *recovery) forget(_, seq uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.state.Forget(seq)
-}
