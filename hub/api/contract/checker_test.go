@@ -102,6 +102,8 @@ var good = map[string]call{
 	"epoch":        text("POST", "/v1/liabilities", 201, note),
 	"receipt":      text("GET", "/v1/accounts/ag0g/receipts/117", 200, "c2sp.org/tlog-proof@v1\nextra AA==\n"),
 	"liability":    text("GET", "/v1/accounts/ag0g/liability", 200, "millrace liability proof v1\naccount ag0g\n"),
+	"backup":       post("/v1/backups", ``, 201, `{"name":"20261120-118","path":"/data/backups/20261120-118","through_block":118}`),
+	"backup drop":  {method: "DELETE", path: "/v1/backups/20261120-118", status: 200, resp: `{"name":"20261120-118"}`},
 	"account new":  {method: "POST", path: "/v1/accounts", anonymous: true, status: 201, resp: `{"account":"ag0g","number":16,"token":"AgEIbWlsbHJhY2UC"}`},
 	"account inv":  post("/v1/accounts", `{"invite":"river"}`, 201, `{"account":"ag0g","number":16,"token":"AgEIbWlsbHJhY2UC"}`),
 	"account":      get("/v1/accounts/ag0g", `{"account":"ag0g","number":16,"balance_msat":2100000000000000000,"held_msat":0}`),
