@@ -177,7 +177,9 @@ func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = lookupBlockSize // what is compacted is what is looked up
 		p.Levels[i].IndexBlockSize = indexBlockSize
-		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		if i < len(p.Levels)-1 {
+			p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		}
 	}
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	return p
