@@ -96,6 +96,8 @@ type Hub struct {
 	mu    sync.RWMutex
 	state *ledger.State
 
+	shown shown // what of it is in the histories
+
 	// Between the sequencer, which fills and proposes, and Apply, which answers.
 	free   chan *flight
 	flying chan *flight // in the order of their numbers
@@ -160,6 +162,7 @@ func (h *Hub) Machine() Machine { return Machine{h} }
 // Start begins to take ops. The log must have replayed the machine.
 func (h *Hub) Start(log Log) {
 	h.log = log
+	h.show(h.state.Seq())
 	go h.sequence()
 	go h.sweep()
 	go h.publish()

@@ -21,6 +21,7 @@ func (m Machine) Apply(index uint64, block []byte) error {
 		return err
 	}
 	h.cfg.Index.Append(h.state.Last()) // before the acknowledgements: what is acknowledged is in the histories
+	h.show(h.state.Seq())
 	if header := ledger.HeaderOf(block); header.Proposer == h.proposer {
 		return h.acknowledge(header.Number)
 	}

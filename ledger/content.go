@@ -102,6 +102,14 @@ func registrationBody(op *Op, r *Registration) [32]byte {
 	return sha256.Sum256(AppendRegistration(b, &plain))
 }
 
+// ContentID is the name of the content that has a number, as legs have it.
+func (s *State) ContentID(no uint32) (ContentID, bool) {
+	if no == 0 || no >= s.contents.rows {
+		return ContentID{}, false
+	}
+	return s.contents.at(no).ID, true
+}
+
 func (s *State) content(id ContentID) (uint32, *Content) {
 	no, ok := s.contentByID[id]
 	if !ok {

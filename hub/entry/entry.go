@@ -81,17 +81,19 @@ func appendHead(b []byte, seq, time uint64, kind ledger.Kind, object uint32, con
 	}
 	switch kind {
 	case ledger.OpOpenAccount:
-		b = append(ledger.AccountNo(object).Append(append(b, `,"account":"`...)), '"')
-	case ledger.OpAdvance, ledger.OpOpenChannel, ledger.OpTopUp, ledger.OpCloseChannel, ledger.OpExpireChannel:
-		b = append(ledger.ChannelNo(object).Append(append(b, `,"channel":"`...)), '"')
+		b = ledger.AccountNo(object).Append(append(b, `,"object":"`...))
 	case ledger.OpHold, ledger.OpCapture, ledger.OpVoid:
-		b = append(append(append(b, `,"hold":"`...), ledger.HoldNo(object).String()...), '"')
+		b = append(append(b, `,"object":"`...), ledger.HoldNo(object).String()...)
 	case ledger.OpUnlock, ledger.OpRegister, ledger.OpReprice, ledger.OpRetire:
-		if id, ok := contents(object); ok {
-			b = append(id.Append(append(b, `,"content":"`...)), '"')
+		id, ok := contents(object)
+		if !ok {
+			return b
 		}
+		b = id.Append(append(b, `,"object":"`...))
+	default:
+		b = ledger.ChannelNo(object).Append(append(b, `,"object":"`...))
 	}
-	return b
+	return append(b, '"')
 }
 
 func appendID(b []byte, id ledger.OpID) []byte {
