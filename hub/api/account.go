@@ -76,11 +76,7 @@ func (c *call) getAccount() *problem {
 	c.next("number")
 	c.uint(uint64(no))
 	c.next("balance_msat")
-	if a.Available < 0 {
-		c.out = append(c.out, '-')
-		a.Available = -a.Available
-	}
-	c.uint(uint64(a.Available))
+	c.int(a.Available)
 	c.next("held_msat")
 	c.uint(uint64(a.Held))
 	c.end()

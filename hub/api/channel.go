@@ -37,18 +37,27 @@ func (c *call) channel(no uint32) {
 	c.channelNumber(no)
 }
 
+// ownChannel reads a channel of which the token's account is a party; the operator sees all.
+func (c *call) ownChannel(no uint32) (ledger.Channel, *problem) {
+	ch, ok := c.hub.Channel(ledger.ChannelNo(no))
+	if !ok {
+		return ch, refusal(ledger.ChannelUnknown)
+	}
+	if !c.grant.Operator && ch.Payer != c.grant.Account && ch.Payee != c.grant.Account {
+		return ch, refusal(ledger.NotPermitted)
+	}
+	return ch, nil
+}
+
 // getChannel shows a channel to its parties, and to the operator.
 func (c *call) getChannel() *problem {
 	no, p := c.channelNo()
 	if p != nil {
 		return p
 	}
-	ch, ok := c.hub.Channel(ledger.ChannelNo(no))
-	if !ok {
-		return refusal(ledger.ChannelUnknown)
-	}
-	if !c.grant.Operator && ch.Payer != c.grant.Account && ch.Payee != c.grant.Account {
-		return refusal(ledger.NotPermitted)
+	ch, p := c.ownChannel(no)
+	if p != nil {
+		return p
 	}
 	c.begin("channel")
 	c.channelNumber(no)

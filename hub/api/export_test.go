@@ -1,6 +1,10 @@
 package api
 
-import "github.com/millrace/millrace/ledger"
+import (
+	"time"
+
+	"github.com/millrace/millrace/ledger"
+)
 
 // Routes lists what the server serves, as "METHOD /path" with {} for a segment.
 func Routes() (all []string) {
@@ -22,3 +26,9 @@ const (
 	MaxBody      = maxBody
 	MaxBatchBody = maxBatchBody
 )
+
+// SetPing makes the pause between two signs of life on event streams shorter than anybody would want. It must be called before Serve.
+func (s *Server) SetPing(pause time.Duration) { s.pingPause = pause }
+
+// Streams counts what is open.
+func (s *Server) Streams() int { return s.streams.count() }

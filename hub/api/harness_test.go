@@ -20,6 +20,7 @@ import (
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/api/contract"
 	"github.com/millrace/millrace/hub/keyring"
+	"github.com/millrace/millrace/hub/webhook"
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/index"
@@ -34,10 +35,14 @@ const (
 // rig is a whole hub for one test, put together as serve does: pebble, keyring, ledger, server, and a client whose every
 // exchange is held against the document.
 type rig struct {
+	setup
 	t        testing.TB
+	dir      string
+	kek      keyring.KEK
 	ring     *keyring.Ring
 	index    *index.Index
 	hub      *hub.Hub
+	webhooks *webhook.Dispatcher
 	server   *api.Server
 	addr     string
 	millis   atomic.Uint64 // the hub's clock
@@ -53,52 +58,77 @@ type setup struct {
 	params ledger.Params // zero: the defaults, and a fee
 	api    api.Config
 	log    func(*hub.Hub) hub.Log // nil: pebble
+
+	segment int           // entries in a segment of the index; zero: its default
+	ping    time.Duration // of event streams; zero: the server's
 }
 
 func newRig(t testing.TB) *rig { return setup{}.rig(t) }
 
 func (s setup) rig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, served: make(chan error, 1)}
+	r := &rig{t: t, setup: s, dir: t.TempDir()}
 	r.millis.Store(startAt)
-	dir := t.TempDir()
-	var kek keyring.KEK
-	rand.Read(kek[:])
-	var err error
-	r.ring, err = keyring.Create(filepath.Join(dir, "keys"), kek, time.Now())
-	r.must(err)
-	params := s.params
-	if params == (ledger.Params{}) {
-		params = ledger.DefaultParams()
-		params.FeePPM = feePPM
+	rand.Read(r.kek[:])
+	if r.params == (ledger.Params{}) {
+		r.params = ledger.DefaultParams()
+		r.params.FeePPM = feePPM
 	}
-	r.index, err = index.Open(index.Options{Dir: filepath.Join(dir, "index"), IDKeep: params.IDWindow, Notary: hub.NewNotary(r.ring),
-		Fatal: func(err error) { r.hub.Fail(err) }, Flushed: func(index, seq uint64) { r.hub.Indexed(index, seq) }})
+	_, err := keyring.Create(filepath.Join(r.dir, "keys"), r.kek, time.Now())
 	r.must(err)
-	r.hub, err = hub.New(hub.Config{Params: params, Index: r.index, Ring: r.ring, Origin: origin, Dev: !s.notDev, Clock: r.millis.Load, Liabilities: filepath.Join(dir, "liabilities"),
-		Fatal: func(err error) { t.Errorf("the hub died: %v", err) }})
-	r.must(err)
-	log := hub.Log(nil)
-	if s.log != nil {
-		log = s.log(r.hub)
-	} else {
-		log = r.pebble(filepath.Join(dir, "data"), params)
+	if s.log == nil {
+		r.must(store.Init(store.Options{Dir: filepath.Join(r.dir, "data")}, r.params))
 	}
-	r.hub.Start(log)
-	s.api.Hub = r.hub
-	if st, ok := log.(*store.Store); ok {
-		s.api.Backups = backups{st, r.index}
-	}
-	r.server, err = api.New(s.api)
-	r.must(err)
-	r.listen()
-	r.operator, err = r.hub.OperatorToken()
-	r.must(err)
+	r.open()
 	return r
 }
 
-func (r *rig) pebble(dir string, params ledger.Params) hub.Log {
-	r.must(store.Init(store.Options{Dir: dir}, params))
+// open starts a hub in the rig's folder. After a stop it starts the next one, at another address.
+func (r *rig) open() {
+	r.t.Helper()
+	r.down, r.served = false, make(chan error, 1)
+	var err error
+	r.ring, err = keyring.Open(filepath.Join(r.dir, "keys"), r.kek)
+	r.must(err)
+	r.index, err = index.Open(index.Options{Dir: filepath.Join(r.dir, "index"), IDKeep: r.params.IDWindow, SegmentEntries: r.segment, Notary: hub.NewNotary(r.ring),
+		Fatal: func(err error) { r.hub.Fail(err) }, Flushed: func(index, seq uint64) { r.hub.Indexed(index, seq) }})
+	r.must(err)
+	r.hub, err = hub.New(hub.Config{Params: r.params, Index: r.index, Ring: r.ring, Origin: origin, Dev: !r.notDev, Clock: r.millis.Load, Liabilities: filepath.Join(r.dir, "liabilities"),
+		Fatal: func(err error) { r.t.Errorf("the hub died: %v", err) }})
+	r.must(err)
+	log := hub.Log(nil)
+	if r.log != nil {
+		log = r.log(r.hub)
+	} else {
+		log = r.pebble(filepath.Join(r.dir, "data"))
+	}
+	r.hub.Start(log)
+	r.webhooks, err = webhook.New(webhook.Config{Path: filepath.Join(r.dir, "webhooks.json"), Source: r.hub, Contents: r.hub.ContentID, Development: true})
+	r.must(err)
+	r.webhooks.Start()
+	config := r.api
+	config.Hub, config.Webhooks = r.hub, r.webhooks
+	if st, ok := log.(*store.Store); ok {
+		config.Backups = backups{st, r.index}
+	}
+	r.server, err = api.New(config)
+	r.must(err)
+	if r.ping != 0 {
+		r.server.SetPing(r.ping)
+	}
+	r.listen()
+	r.operator, err = r.hub.OperatorToken()
+	r.must(err)
+}
+
+// restart ends the hub, as serve does, and starts another on what it left.
+func (r *rig) restart() {
+	r.t.Helper()
+	r.stop()
+	r.open()
+}
+
+func (r *rig) pebble(dir string) hub.Log {
 	s, err := store.Open(store.Options{Dir: dir, Fatal: r.hub.Fail, Committed: r.hub.Committed})
 	r.must(err)
 	r.hub.WatchLag(s.Lag)
@@ -143,6 +173,9 @@ func (r *rig) stop() {
 	}
 	if err := <-r.served; err != nil {
 		r.t.Errorf("serving: %v", err)
+	}
+	if err := r.webhooks.Close(); err != nil {
+		r.t.Errorf("stopping the webhooks: %v", err)
 	}
 	if err := r.hub.Close(ctx); err != nil {
 		r.t.Errorf("stopping the hub: %v", err)

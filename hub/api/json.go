@@ -23,6 +23,8 @@ func (c *call) end() { c.out = append(c.out, '}') }
 
 func (c *call) uint(n uint64) { c.out = strconv.AppendUint(c.out, n, 10) }
 
+func (c *call) int(n int64) { c.out = strconv.AppendInt(c.out, n, 10) }
+
 // quote is for text that needs no escape: ids, names, base64.
 func (c *call) quote(s string) { c.out = append(append(append(c.out, '"'), s...), '"') }
 

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/hub"
+	"github.com/millrace/millrace/hub/webhook"
+	"github.com/millrace/millrace/ledger"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 )
@@ -60,6 +62,8 @@ type Config struct {
 	Logger         *slog.Logger           // nil: nowhere
 	Backups        Backups                // nil: none are made
 	Metrics        []prometheus.Collector // in /metrics beside the hub's own
+	Webhooks       *webhook.Dispatcher    // nil: none
+	MaxStreams     int                    // event streams and statements open at a time; 0: 256
 }
 
 // Validate fills in what is zero, and names what is wrong.
@@ -69,6 +73,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxConnections == 0 {
 		c.MaxConnections = 1024
+	}
+	if c.MaxStreams == 0 {
+		c.MaxStreams = 256
 	}
 	if c.RequestTimeout == 0 {
 		c.RequestTimeout = 10 * time.Second
@@ -86,8 +93,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("api: registration %q: want open, invite or closed", c.Registration)
 	case c.Registration == RegistrationInvite && len(c.InviteCodes) == 0:
 		return errors.New("api: registration by invite, but no invite codes")
-	case c.MaxConnections < 1 || c.RequestTimeout < 0:
-		return errors.New("api: connections and timeout must be positive")
+	case c.MaxConnections < 1 || c.RequestTimeout < 0 || c.MaxStreams < 1:
+		return errors.New("api: connections, streams and timeout must be positive")
 	}
 	return nil
 }
@@ -99,8 +106,13 @@ type Server struct {
 	http     *fasthttp.Server
 	calls    sync.Pool // of *call
 	draining atomic.Bool
+	stopping chan struct{} // closed by Shutdown
+	stop     sync.Once
+	streams  streams
 	arrays   chan struct{} // a token for each JSON array being parsed
 	metrics  fasthttp.RequestHandler
+
+	pingPause time.Duration // pingPause, but in tests
 }
 
 // New makes a server. Serve starts it.
@@ -108,10 +120,13 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, hub: cfg.Hub, arrays: make(chan struct{}, arraysAtOnce)}
+	s := &Server{
+		cfg: cfg, hub: cfg.Hub, arrays: make(chan struct{}, arraysAtOnce), stopping: make(chan struct{}), pingPause: pingPause,
+		streams: streams{most: cfg.MaxStreams, of: make(map[ledger.AccountNo]int)},
+	}
 	s.calls.New = func() any { return &call{server: s, hub: s.hub} }
 	registry := prometheus.NewRegistry()
-	for _, c := range append(s.hub.Collectors(), cfg.Metrics...) {
+	for _, c := range s.collectors() {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("api: metrics: %w", err)
 		}
@@ -119,6 +134,15 @@ func New(cfg Config) (*Server, error) {
 	s.metrics = metricsHandler(registry)
 	s.http = newHTTP(cfg, s.handle)
 	return s, nil
+}
+
+func (s *Server) collectors() []prometheus.Collector {
+	all := append(s.hub.Collectors(), s.cfg.Metrics...)
+	if s.cfg.Webhooks != nil {
+		all = append(all, s.cfg.Webhooks.Collectors()...)
+	}
+	return append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "millrace_streams",
+		Help: "Event streams and statements that are open."}, func() float64 { return float64(s.streams.count()) }))
 }
 
 // newHTTP sets every bound that fasthttp has.
@@ -149,9 +173,11 @@ func (s *Server) Serve(ln net.Listener) error {
 	return s.http.Serve(ln)
 }
 
-// Shutdown stops accepting, lets the requests under way end, and returns. /readyz says no from the first moment.
+// Shutdown stops accepting, lets the requests under way end, and returns. /readyz says no from the first moment. Event streams
+// end at once, and statements that are not whole yet are cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
+	s.stop.Do(func() { close(s.stopping) })
 	return s.http.ShutdownWithContext(ctx)
 }
 

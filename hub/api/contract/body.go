@@ -23,6 +23,9 @@ const (
 	textType    = "text/plain"
 	yamlType    = "application/yaml"
 	octetType   = "application/octet-stream"
+	csvType     = "text/csv"
+	eventsType  = "text/event-stream"
+	parquetType = "application/vnd.apache.parquet"
 )
 
 // maxDepth bounds the nesting of a JSON body; the document's own schemas reach five.
@@ -140,10 +143,14 @@ func (c *compiler) body(name string, schema *jsonschema.Schema, response bool) (
 	switch name {
 	case jsonType, problemType:
 		return jsonBody{schema}, nil
-	case textType, yamlType:
+	case textType, yamlType, csvType:
 		return textBody{schema}, nil
 	case octetType:
 		return binaryBody(checkOctets), nil
+	case eventsType:
+		return eventBody{schema}, nil
+	case parquetType:
+		return binaryBody(checkParquet), nil
 	case opsType:
 		return binaryBody(checkOps), nil
 	case resultsType:

@@ -161,7 +161,9 @@ func problemOf(code string, status int) string {
 
 func TestGoodExchanges(t *testing.T) {
 	checker := newChecker(t)
-	for name, c := range good {
+	all := maps.Clone(good)
+	maps.Copy(all, goodFollowing)
+	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			if err := c.check(checker); err != nil {
 				t.Error(err)

@@ -11,11 +11,12 @@ import (
 // 8,192 unlocks, is about 1 MiB.
 const maxBody = 16 << 20
 
-// Transport checks every exchange that passes through it and leaves it as it was.
+// Transport checks every exchange that passes through it and leaves it as it was. A stream of events is checked as far as it was read
+// when it ends or is closed, any other answer before its caller gets it.
 type Transport struct {
 	Base    http.RoundTripper // carries the exchange; nil means http.DefaultTransport
 	Checker *Checker          // must be set
-	Fail    func(error)       // called with what Check found, on the caller's goroutine; must be set
+	Fail    func(error)       // called with what Check found, on the caller's or the reader's goroutine; must be set
 }
 
 // RoundTrip implements http.RoundTripper. An exchange that did not happen is not checked.
@@ -35,6 +36,10 @@ func (t Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := base.RoundTrip(req)
 	if err != nil {
 		return nil, err
+	}
+	if mediaType(resp.Header) == eventsType {
+		t.follow(req, reqBody, resp)
+		return resp, nil
 	}
 	respBody, err := readBody(resp.Body)
 	if err != nil {

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+
+	"github.com/millrace/millrace/hub/statement"
+	"github.com/millrace/millrace/ledger"
+)
+
+func (c *call) accountStatement() *problem {
+	h, p := c.accountHistory()
+	if p != nil {
+		return p
+	}
+	return c.statement(h)
+}
+
+func (c *call) channelStatement() *problem {
+	h, p := c.channelHistory()
+	if p != nil {
+		return p
+	}
+	return c.statement(h)
+}
+
+// statement answers with what happened in a period, line by line. Until is the present when it is not given, so that the entries of
+// this millisecond are in.
+func (c *call) statement(h history) *problem {
+	q := c.query()
+	from := q.millis("from", 0)
+	until := q.millis("until", min(uint64(max(c.hub.Now().UnixMilli(), 0)), maxMillis-2)+1)
+	format, err := statement.ParseFormat(q.word("format", "csv", "json", "hledger", "parquet"))
+	if err != nil {
+		return malformed("%v", err)
+	}
+	if from > until {
+		q.fail("from must not be after until")
+	}
+	if p := q.end(); p != nil {
+		return p
+	}
+	head := statement.Header{Hub: c.hub.Origin(), Account: h.account, Channel: h.channel, Contents: c.hub.ContentID,
+		Period: statement.Period{From: from, Until: until}}
+	g, err := c.period(from, until)
+	if err != nil {
+		return c.failed(err)
+	}
+	head.First, head.Last = g.From, max(g.To, g.From-1)
+	opening, err := c.balanceAt(h, head.First-1)
+	if err != nil {
+		return c.failed(err)
+	}
+	closing, err := c.balanceAt(h, head.Last)
+	if err != nil {
+		return c.failed(err)
+	}
+	head.Opening = opening
+	server := c.server
+	p := c.stream(format.ContentType(), func() io.ReadCloser {
+		return write(server.stopping, func(w io.Writer) error {
+			err := server.writeStatement(w, h, format, head, closing)
+			if err != nil && err != io.ErrClosedPipe && err != errStopping {
+				server.cfg.Logger.Error("a statement was cut off", "of", h.String(), "err", err)
+			}
+			return err
+		})
+	})
+	if p == nil {
+		c.ctx.Response.Header.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", head.FileName(format)))
+	}
+	return p
+}
+
+// balanceAt is what there was after the last entry up to a seq.
+func (c *call) balanceAt(h history, seq uint64) ([2]int64, error) {
+	switch {
+	case seq == 0:
+		return [2]int64{}, nil
+	case h.account != 0:
+		return c.hub.BalanceAt(h.account, seq)
+	}
+	return c.hub.ChannelAt(h.channel, seq)
+}
+
+func (s *Server) writeStatement(w io.Writer, h history, format statement.Format, head statement.Header, closing [2]int64) error {
+	out := bufio.NewWriterSize(w, 32<<10)
+	doc, err := statement.New(format, out, head)
+	if err != nil {
+		return err
+	}
+	if head.First <= head.Last {
+		var broken error
+		c := call{hub: s.hub}
+		err = c.lines(h, ledger.Range{From: head.First, To: head.Last}, func(l *ledger.Line) bool {
+			broken = doc.Line(l)
+			return broken == nil
+		})
+		if broken != nil {
+			return broken
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := doc.Close(closing); err != nil {
+		return err
+	}
+	return out.Flush()
+}
