@@ -52,6 +52,7 @@ func (a *app) accountCreate() *cobra.Command {
 
 func (a *app) accountShow() *cobra.Command {
 	var cred credentials
+	var at pastFlag
 	c := a.verb("show [ACCOUNT]", "Show the balance of the token's account", cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
 		cl, no, err := cred.client(a)
 		if err != nil {
@@ -65,6 +66,13 @@ func (a *app) accountShow() *cobra.Command {
 		if no == 0 {
 			return usage("the operator's token has no account of its own: name one")
 		}
+		if !at.IsZero() {
+			past, err := cl.BalanceAt(ctx, no, at.Time)
+			if err != nil {
+				return err
+			}
+			return a.print(past, "account %s after entry %d\nbalance %d msat\nheld    %d msat", plain(past.Account), past.Seq, past.BalanceMsat, past.HeldMsat)
+		}
 		acc, err := cl.Account(ctx, no)
 		if err != nil {
 			return err
@@ -72,6 +80,7 @@ func (a *app) accountShow() *cobra.Command {
 		return a.print(acc, "account %s\nbalance %d msat\nheld    %d msat", plain(acc.Account), acc.BalanceMsat, acc.HeldMsat)
 	})
 	cred.bind(c.Flags())
+	c.Flags().Var(&at, "at", "what it was: at a time of RFC 3339, or so long ago (24h)")
 	return c
 }
 

@@ -50,6 +50,8 @@ type config struct {
 	KEKCredential string `toml:"kek_credential"`
 	// MaxConnections bounds the open connections of the API. Zero is refused.
 	MaxConnections int `toml:"max_connections"`
+	// MaxStreams bounds the event streams and statements that are open, of which one account has at most 16. Zero is refused.
+	MaxStreams int `toml:"max_streams"`
 	// MaxQueueOps bounds the ops that wait for a block; the next one is told that the hub is overloaded. Zero is refused.
 	MaxQueueOps int `toml:"max_queue_ops"`
 	// RequestTimeout bounds reading, serving and writing one request. Zero is refused.
@@ -95,6 +97,7 @@ func defaultConfig() config {
 		Listen:             "127.0.0.1:8402",
 		Registration:       "open",
 		MaxConnections:     1024,
+		MaxStreams:         256,
 		MaxQueueOps:        65536,
 		RequestTimeout:     duration{10 * time.Second},
 		ShutdownTimeout:    duration{30 * time.Second},
@@ -117,6 +120,7 @@ func bindServeFlags(fs *pflag.FlagSet, c *config) {
 	fs.StringVar(&c.KEKEnv, "kek-env", c.KEKEnv, "name of an environment variable with that key instead")
 	fs.StringVar(&c.KEKCredential, "kek-credential", c.KEKCredential, "name of a systemd credential with that key instead")
 	fs.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "open connections of the API")
+	fs.IntVar(&c.MaxStreams, "max-streams", c.MaxStreams, "open event streams and statements")
 	fs.IntVar(&c.MaxQueueOps, "max-queue-ops", c.MaxQueueOps, "ops that wait for a block before the hub says overloaded")
 	fs.DurationVar(&c.RequestTimeout.Duration, "request-timeout", c.RequestTimeout.Duration, "time for one request")
 	fs.DurationVar(&c.ShutdownTimeout.Duration, "shutdown-timeout", c.ShutdownTimeout.Duration, "time for a graceful stop")
@@ -286,6 +290,7 @@ func (c *config) validate() error {
 	refuse(keks > 1, "kek_file, kek_env and kek_credential: set one or none")
 	refuse(c.KEKCredential != "" && c.KEKCredential != filepath.Base(c.KEKCredential), "kek_credential: %q is not a name", c.KEKCredential)
 	refuse(c.MaxConnections < 1, "max_connections: %d is not positive", c.MaxConnections)
+	refuse(c.MaxStreams < 1, "max_streams: %d is not positive", c.MaxStreams)
 	refuse(c.MaxQueueOps < 1, "max_queue_ops: %d is not positive", c.MaxQueueOps)
 	refuse(c.RequestTimeout.Duration <= 0, "request_timeout: %v is not positive", c.RequestTimeout)
 	refuse(c.ShutdownTimeout.Duration <= 0, "shutdown_timeout: %v is not positive", c.ShutdownTimeout)

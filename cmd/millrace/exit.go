@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/hub/keyring"
 	"github.com/millrace/millrace/hub/seal"
+	"github.com/millrace/millrace/hub/webhook"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/backup"
 	"github.com/millrace/millrace/ledger/tlog"
@@ -132,7 +133,7 @@ func classify(err error) failure {
 		f.exit, f.Code = exitFile, "corrupt"
 	case is(backup.ErrNone):
 		f.exit, f.Code = exitUsage, "no_backup"
-	case is(errData, store.ErrFormat, store.ErrInUse, store.ErrExists, store.ErrCorrupt):
+	case is(errData, webhook.ErrFile, store.ErrFormat, store.ErrInUse, store.ErrExists, store.ErrCorrupt):
 		f.exit, f.Code = exitData, "data_unusable"
 	case is(keyring.ErrFormat, keyring.ErrKEK, keyring.ErrFull, keyring.ErrChanged):
 		f.exit, f.Code = exitData, "keys_unusable"

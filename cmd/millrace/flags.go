@@ -111,6 +111,49 @@ func (f *momentFlag) Set(s string) (err error) {
 	return nil
 }
 
+// pastFlag is a time that has been: how long ago, or RFC 3339.
+type pastFlag struct{ time.Time }
+
+func (f *pastFlag) String() string {
+	if f.IsZero() {
+		return ""
+	}
+	return f.Format(time.RFC3339)
+}
+func (f *pastFlag) Type() string { return "time" }
+func (f *pastFlag) Set(s string) (err error) {
+	if d, bad := time.ParseDuration(s); bad == nil {
+		if d < 0 {
+			return errors.New("want a time that has been")
+		}
+		f.Time = time.Now().Add(-d)
+		return nil
+	}
+	if f.Time, err = time.Parse(time.RFC3339, s); err != nil || f.UnixMilli() < 0 {
+		return errors.New("want a duration such as 720h, or a time such as 2027-01-31T18:00:00Z")
+	}
+	return nil
+}
+
+// seqFlag is an entry of the ledger, or none.
+type seqFlag struct{ seq *uint64 }
+
+func (f *seqFlag) String() string {
+	if f.seq == nil {
+		return ""
+	}
+	return strconv.FormatUint(*f.seq, 10)
+}
+func (f *seqFlag) Type() string { return "seq" }
+func (f *seqFlag) Set(s string) error {
+	n, err := strconv.ParseUint(s, 10, 53)
+	if err != nil {
+		return errors.New("want a whole number")
+	}
+	f.seq = &n
+	return nil
+}
+
 // parsePayees reads ACCOUNT=SHARE.
 func parsePayees(ctx context.Context, list []string) ([]client.Payee, error) {
 	if len(list) > ledger.MaxPayees {

@@ -65,6 +65,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(), a.exportCommand(), a.keyCommand(),
 		a.accountCommand(), a.tokenCommand(), a.fundCommand(), a.payCommand(), a.channelCommand(),
+		a.historyCommand(), a.statementCommand(), a.eventsCommand(), a.webhookCommand(),
 		a.sealCommand(), a.registerCommand(), a.inspectCommand(), a.openCommand(), a.contentCommand(),
 		a.receiptCommand(), a.liabilityCommand(), a.backupCommand(), a.restoreCommand(),
 		newBenchCommand(), a.versionCommand(),
@@ -99,7 +100,7 @@ func (a *app) mark(c *cobra.Command) {
 // given refuses flags that were given and are empty, as a shell variable that is not set makes them: what stands in for a flag
 // that is left out is not what was asked for.
 func given(c *cobra.Command) error {
-	for _, name := range []string{"hub", "token", "token-file", "save-token", "out", "claim", "to", "from", "name", "key"} {
+	for _, name := range []string{"hub", "token", "token-file", "save-token", "out", "claim", "to", "from", "name", "key", "cursor", "delivery"} {
 		if f := c.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
 			return usage("--%s is empty: leave it out, or give a value", name)
 		}

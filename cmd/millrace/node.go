@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/keyring"
+	"github.com/millrace/millrace/hub/webhook"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/index"
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +31,7 @@ type node struct {
 	index    *index.Index
 	hub      *hub.Hub
 	started  bool // the hub owns the store and the index
+	webhooks *webhook.Dispatcher
 	admin    *http.Server
 	server   *api.Server
 	operator string // file of the operator's token; empty: none
@@ -121,11 +123,18 @@ func (n *node) encrypt(cfg config) error {
 	return nil
 }
 
-// wire puts the API, the admin listener and the operator's token around a running hub.
+// wire puts the webhooks, the API, the admin listener and the operator's token around a running hub.
 func (n *node) wire(cfg config, log *slog.Logger) (err error) {
+	n.webhooks, err = webhook.New(webhook.Config{
+		Path: filepath.Join(cfg.Data, "webhooks.json"), Source: n.hub, Contents: n.hub.ContentID, Development: cfg.Dev, Logger: log,
+	})
+	if err != nil {
+		return ofData(err)
+	}
+	n.webhooks.Start()
 	n.server, err = api.New(api.Config{
 		Hub: n.hub, Registration: api.Registration(cfg.Registration), InviteCodes: cfg.InviteCodes,
-		MaxConnections: cfg.MaxConnections, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls, Backups: backups{n.store, n.index},
+		Webhooks: n.webhooks, MaxConnections: cfg.MaxConnections, MaxStreams: cfg.MaxStreams, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls, Backups: backups{n.store, n.index},
 		Metrics: []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
 	})
 	if err != nil {
@@ -180,6 +189,9 @@ func (n *node) stop(timeout time.Duration) error {
 	}
 	if n.admin != nil {
 		errs = append(errs, n.admin.Close())
+	}
+	if n.webhooks != nil {
+		errs = append(errs, n.webhooks.Close()) // before the hub, whose history it reads
 	}
 	switch {
 	case n.started:

@@ -32,13 +32,15 @@ const (
 	overrun = `{"type":"urn:millrace:problem:overloaded","title":"Overloaded","status":503,"code":"overloaded","retryable":true}`
 )
 
+type stubbed struct {
+	status int
+	body   string
+}
+
 var fileKey = seal.FileKey{1, 2, 3}
 
 // answers is what the stub says, by operation; the tests hold it against the document.
-var answers = map[string]struct {
-	status int
-	body   string
-}{
+var answers = map[string]stubbed{
 	"GET /v1/hub":                               {200, `{"origin":"http://127.0.0.1:8402","version":"1","registration":"open","dev":true,"fee_ppm":10,"max_batch_ops":8192,"id_window_ms":86400000,"id_ahead_ms":30000}`},
 	"GET /v1/hub/key":                           {200, `{"key_id":"8f14e45fceea167a","public_key":"millrace-key-x25519-X9R2M7XkP8p7rRv75CT-rLF12dTUow8Wbb0wY28LRGs","origin":"http://127.0.0.1:8402","earlier":[]}`},
 	"GET /v1/hub/log-key":                       {200, `{"log_key":"hub.example.com/log+bcb129cf+AepKs0l3yXuQxXSbsAQbdsV4fQ8WIHU3zcA1Mv3w2gAt","url":"https://hub.example.com/log"}`},
@@ -89,6 +91,9 @@ func unlock(r *http.Request) string {
 func stub(w http.ResponseWriter, r *http.Request) {
 	op := r.Method + " " + r.URL.Path
 	a, ok := answers[op]
+	if f, has := following[op]; has {
+		a, ok = f, true
+	}
 	if !ok {
 		http.NotFound(w, r)
 		return
@@ -97,7 +102,13 @@ func stub(w http.ResponseWriter, r *http.Request) {
 		a.body = unlock(r)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if a.body[0] != '{' {
+	switch {
+	case strings.HasSuffix(op, "/events"):
+		w.Header().Set("Content-Type", "text/event-stream")
+	case strings.HasSuffix(op, "/statement"):
+		w.Header().Set("Content-Type", "text/csv")
+		w.Header().Set("Content-Disposition", `attachment; filename="x.csv"`)
+	case a.body[0] != '{':
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-cache")
 	}
@@ -216,6 +227,7 @@ func every(t *testing.T, c *client.Client) {
 func TestEveryOperationConforms(t *testing.T) {
 	c, checker := dial(t, stub)
 	every(t, c)
+	everyFollowing(t, c)
 	for _, op := range checker.Operations() {
 		if strings.Contains(op, "/v1/") && !slices.Contains(checker.Seen(), op) {
 			t.Errorf("%s: the client has no call for it", op)
