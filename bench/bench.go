@@ -13,6 +13,8 @@
 //	scale               durable, with a long log behind it                                      the same with a short one
 //	startup             how long a killed hub takes to serve again, and how much memory it has
 //	checkpoint          commits and batches while a checkpoint is written, and while none is
+//	history             GET /v1/accounts/{id}/entries of 100, while batches come                the same with nobody reading
+//	receipt             GET /v1/accounts/{id}/receipts/{seq}, of any entry, while batches come    the same
 //
 // A figure alone says little on a machine that is shared or new, so a case and its limits take turns in rounds, and the
 // ratio is taken within a round: what slows both cancels out. Generator and hub run in one process on the same cores; the
@@ -56,6 +58,8 @@ var cases = [...]benchCase{
 	{name: "scale", long: true, run: runScale},
 	{name: "startup", long: true, run: runStartup},
 	{name: "checkpoint", long: true, run: runCheckpoint},
+	{name: "history", http: true, long: true, run: runHistory},
+	{name: "receipt", http: true, long: true, run: runReceipt},
 }
 
 // Names are the cases, in the order in which they run: those that run unless others are named, and those that must be.

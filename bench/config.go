@@ -31,16 +31,18 @@ type Config struct {
 	Repeats       int   // in a hundred unlocks, those of what is owned; 0: none
 	SnapshotEvery int64 // bytes of blocks between two checkpoints; 0: as the store does
 
-	// Keep is a folder for what scale, startup and checkpoint make: taken up as it is if there is one, which may be a
+	// Keep is a folder for what the long cases but sustained make: taken up as it is if there is one, which may be a
 	// hub's folder already with a log of some length, and left behind. Empty: a temporary one.
 	Keep    string
-	Entries uint64 // of the log of scale and startup, at least; 0: 20,000,000
+	Entries uint64 // of the log of these cases but checkpoint, at least; 0: 20,000,000
 	Base    uint64 // of the log that scale is compared with; 0: 10,000,000
 
 	// Serve answers the API for a hub, on a free port of loopback.
 	Serve func(h *hub.Hub) (addr string, stop func() error, err error)
 	// ServeNoop is the same server with a handler that does nothing.
 	ServeNoop func() (addr string, stop func() error, err error)
+
+	Pace int // payments a second beside the readers of history and receipt, at most; 0: as many as go
 
 	// Command is millrace itself, to be run with arguments in a process of its own.
 	Command func(args ...string) *exec.Cmd
@@ -99,7 +101,7 @@ func (c *Config) setDefaults() {
 // Validate fills in what is zero, and names what is wrong.
 func (c *Config) Validate() error {
 	c.setDefaults()
-	for _, n := range []int{c.Rounds, c.Accounts, c.Clients, c.Channels, c.BatchOps, c.LineOps, c.BatchConns, c.Conns, c.Payers, c.Contents} {
+	for _, n := range []int{c.Rounds, c.Accounts, c.Clients, c.Channels, c.BatchOps, c.LineOps, c.BatchConns, c.Conns, c.Payers, c.Contents, c.Pace} {
 		if n < 0 {
 			return fmt.Errorf("bench: a number is negative: %d", n)
 		}
@@ -111,8 +113,6 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("bench: batches of %d and %d ops: at most %d", c.BatchOps, c.LineOps, hub.MaxBatchOps)
 	case c.Clients*c.BatchOps > hub.DefaultMaxQueueOps || c.BatchConns*max(c.BatchOps, c.LineOps) > hub.DefaultMaxQueueOps:
 		return fmt.Errorf("bench: more ops at once than the hub's queue of %d takes", hub.DefaultMaxQueueOps)
-	case c.Base >= c.Entries:
-		return fmt.Errorf("bench: a log of %d entries is to be compared with one of %d", c.Entries, c.Base)
 	case c.Repeats < 0 || c.Repeats > 100:
 		return fmt.Errorf("bench: %d repeats in a hundred", c.Repeats)
 	}
@@ -125,8 +125,11 @@ func (c *Config) Validate() error {
 		if cases[i].http && (c.Serve == nil || c.ServeNoop == nil) {
 			return fmt.Errorf("bench: %s needs a server", name)
 		}
-		if name == "startup" && c.Command == nil {
+		switch {
+		case name == "startup" && c.Command == nil:
 			return errors.New("bench: startup needs a command to run")
+		case name == "scale" && c.Base >= c.Entries:
+			return fmt.Errorf("bench: a log of %d entries is to be compared with one of %d", c.Entries, c.Base)
 		}
 	}
 	return nil

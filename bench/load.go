@@ -106,6 +106,27 @@ func (l *lane) run(ctx context.Context, until time.Time) {
 	}
 }
 
+// paced is a source that does not send more than so many payments a second.
+type paced struct {
+	source
+	rate float64
+	due  time.Time // of the next request
+}
+
+func (p *paced) next(now time.Time) ([]byte, int) {
+	time.Sleep(p.due.Sub(now))
+	request, n := p.source.next(now)
+	p.due = later(p.due, now).Add(time.Duration(float64(n) / p.rate * float64(time.Second)))
+	return request, n
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // unheard is a source for the server that does nothing: the same requests, and only the status counts.
 type unheard struct{ source }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,6 +29,26 @@ func newWaits() *hdrhistogram.Histogram { return hdrhistogram.New(1, 60_000_000,
 
 func record(h *hdrhistogram.Histogram, wait time.Duration) {
 	_ = h.RecordValue(min(max(wait.Microseconds(), 1), 60_000_000)) // it only fails beyond its bounds
+}
+
+// commitWaits notes how long commits take, where it is told to.
+type commitWaits struct {
+	mu   sync.Mutex
+	into func() *hdrhistogram.Histogram // of the next commit; nil: nowhere
+}
+
+func (k *commitWaits) note(into func() *hdrhistogram.Histogram) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.into = into
+}
+
+func (k *commitWaits) add(took time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.into != nil {
+		record(k.into(), took)
+	}
 }
 
 // trial is what takes its turn in every round: a case itself, or one of its limits.

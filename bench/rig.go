@@ -27,7 +27,8 @@ func benchParams() ledger.Params {
 	return p
 }
 
-// rig is a hub on a data folder, put together as serve does.
+// rig is a hub on a data folder, put together as serve does, but for the proof of liabilities: it is made once a day, and would
+// fall into some measurement or other.
 type rig struct {
 	dir   string
 	every int64
@@ -48,7 +49,7 @@ type rig struct {
 	syncing        atomic.Int64          // nanoseconds that it took
 	fatal          atomic.Pointer[error] // why the hub cannot go on
 
-	committed func(took time.Duration) // is told of every commit; may be nil, and is set before start
+	waits commitWaits
 }
 
 // newRig makes a data folder and starts a hub on it.
@@ -95,32 +96,34 @@ func openRig(ctx context.Context, c *Config, dir string) (*rig, error) {
 // start starts a hub on the folder as it is.
 func (r *rig) start(ctx context.Context) error {
 	var h *hub.Hub
-	x, err := index.Open(index.Options{
-		Dir: filepath.Join(r.dir, "index"), IDKeep: benchParams().IDWindow, Notary: hub.NewNotary(r.ring), Off: r.off,
-		Fatal:   func(err error) { r.fatal.Store(&err); h.Fail(err) },
-		Flushed: func(index, seq uint64) { h.Indexed(index, seq) },
-	})
-	if err != nil {
-		return err
-	}
-	if h, err = hub.New(hub.Config{Params: benchParams(), Index: x, Ring: r.ring, Origin: origin}); err != nil {
-		return err
+	fatal := func(err error) {
+		r.fatal.Store(&err)
+		if h != nil {
+			h.Fail(err)
+		}
 	}
 	s, err := store.Open(store.Options{
-		Dir: r.dir, CheckpointEvery: r.every,
-		Fatal: func(err error) { r.fatal.Store(&err); h.Fail(err) },
+		Dir: r.dir, CheckpointEvery: r.every, Fatal: fatal,
 		Committed: func(blocks, bytes int, took time.Duration) {
 			r.commits.Add(1)
 			r.bytes.Add(uint64(bytes))
 			r.syncing.Add(int64(took))
-			if r.committed != nil {
-				r.committed(took)
-			}
+			r.waits.add(took)
 			h.Committed(blocks, bytes, took)
 		},
 	})
 	if err != nil {
 		return err
+	}
+	x, err := index.Open(index.Options{
+		Dir: filepath.Join(r.dir, "index"), FS: s.FS(), IDKeep: benchParams().IDWindow, Notary: hub.NewNotary(r.ring), Off: r.off,
+		Fatal: fatal, Flushed: func(index, seq uint64) { h.Indexed(index, seq) },
+	})
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	if h, err = hub.New(hub.Config{Params: benchParams(), Index: x, Ring: r.ring, Origin: origin}); err != nil {
+		return errors.Join(err, s.Close(), x.Close())
 	}
 	r.kept = &checkpoints{Index: x}
 	var kept store.Checkpoints = r.kept

@@ -33,6 +33,7 @@ type benchFlags struct {
 	entries    uint64
 	base       uint64
 	keep       string
+	pace       int
 	checkpoint int64
 }
 
@@ -59,9 +60,10 @@ func newBenchCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.long, "long", false, "the cases of what time and size do to a hub, and no others")
 	c.Flags().IntVar(&f.accounts, "accounts", 0, "accounts of the cases in-process and of startup, and as many channels (default 1048576, quick 100000)")
 	c.Flags().IntVar(&f.channels, "channels", 0, "channels that HTTP batches pay through (default 100000)")
-	c.Flags().Uint64Var(&f.entries, "entries", 0, "entries of the log of scale and startup (default 20000000, quick 3000000)")
+	c.Flags().Uint64Var(&f.entries, "entries", 0, "entries of the log of scale, startup, history and receipt (default 20000000, quick 3000000)")
 	c.Flags().Uint64Var(&f.base, "base", 0, "entries of the log that scale is compared with (default 10000000, quick 1500000)")
-	c.Flags().StringVar(&f.keep, "keep", "", "folder with the hub of scale, startup and checkpoint: made or taken up again, and left behind")
+	c.Flags().StringVar(&f.keep, "keep", "", "folder with the hub of the long cases but sustained: made or taken up again, and left behind")
+	c.Flags().IntVar(&f.pace, "pace", 0, "payments a second beside the readers of history and receipt, at most (default as many as go)")
 	c.Flags().Int64Var(&f.checkpoint, "checkpoint-bytes", 0, "bytes of blocks between checkpoints (default 268435456)")
 	return c
 }
@@ -86,7 +88,7 @@ func (f *benchFlags) config() bench.Config {
 	if f.base != 0 {
 		cfg.Base = f.base
 	}
-	cfg.Dir, cfg.Cases, cfg.Repeats, cfg.Channels, cfg.Keep, cfg.SnapshotEvery = f.dir, f.cases, f.repeats, f.channels, f.keep, f.checkpoint
+	cfg.Dir, cfg.Cases, cfg.Repeats, cfg.Channels, cfg.Keep, cfg.SnapshotEvery, cfg.Pace = f.dir, f.cases, f.repeats, f.channels, f.keep, f.checkpoint, f.pace
 	if _, long := bench.Names(); f.long {
 		cfg.Cases = long
 	}
