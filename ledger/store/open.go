@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/ordered"
 )
 
 const formatLine = "millrace data format 2\n"
@@ -232,6 +233,7 @@ func (o *Options) setDefaults() {
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
+	o.FS = ordered.FS(o.FS)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
