@@ -183,7 +183,7 @@ func (x *Index) expire(now uint64) {
 	}
 	before := now - x.opts.IDKeep
 	end := binary.BigEndian.AppendUint64([]byte{'i'}, before<<16)
-	switch err := x.excise([]byte{'i'}, end[:7]); {
+	switch err := x.drop([]byte{'i'}, end[:7]); {
 	case noRoom(err):
 		x.opts.Logger.Error("no room to drop old ids from the index", "err", err)
 	case err != nil:

@@ -74,7 +74,7 @@ func (x *Index) dropUnlisted() (err error) {
 		}
 		lower, upper := eraKeys(no)
 		if !listed[no] {
-			if err := x.excise(lower, upper); err != nil {
+			if err := x.drop(lower, upper); err != nil {
 				return err
 			}
 		}

@@ -60,7 +60,7 @@ func (x *Index) mergeGroup(group []era) error {
 		return err
 	}
 	for _, old := range group {
-		if err := x.persist(func() error { return x.excise(eraKeys(old.no)) }); err != nil {
+		if err := x.persist(func() error { return x.drop(eraKeys(old.no)) }); err != nil {
 			return err
 		}
 	}

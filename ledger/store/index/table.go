@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
@@ -192,14 +191,21 @@ func (b *build) writeMeta() error {
 	return t.close()
 }
 
-// excise drops all rows with keys in a range, at once and without reading them. Who is reading them goes on to see them.
-func (x *Index) excise(start, end []byte) error {
-	x.publishing.Lock()
-	defer x.publishing.Unlock()
-	if err := x.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end}); err != nil {
-		return fmt.Errorf("dropping rows: %w", err)
+// drop hides all rows with keys in a range behind a tombstone, which compactions follow. Who is reading them goes on to see them.
+// Pebble's Excise would cut them out at once. But it looks into tables that reach beyond the range for where their other rows
+// begin, and takes a table that it cannot read, for a failing disk or a flipped bit, for one that has none: rows that were to
+// stay would be gone without a word.
+func (x *Index) drop(start, end []byte) error {
+	b := x.newBuild()
+	t := b.table(false)
+	err := t.create()
+	if err == nil {
+		err = t.w.DeleteRange(start, end)
 	}
-	return nil
+	if err := errors.Join(err, t.close()); err != nil {
+		return errors.Join(fmt.Errorf("dropping rows: %w", err), b.discard())
+	}
+	return b.publish()
 }
 
 // closeOn is close for a defer: its error becomes the function's when that has none.
