@@ -28,6 +28,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/checksum"
 	"github.com/millrace/millrace/ledger/store/space"
 )
 
@@ -322,6 +323,11 @@ func (s *Store) Blocks(from uint64, f func(index uint64, block []byte) error) er
 		return readError(want, err)
 	}
 	return nil
+}
+
+// Tables checks the checksums of all that pebble has in tables: see checksum.Tables. What it has elsewhere is checked by Open.
+func (s *Store) Tables(ctx context.Context, f func(file string, damage error) error) error {
+	return checksum.Tables(ctx, s.db, pebbleOptions(s.opts, s.fail), s.opts.FS.PathJoin(s.opts.Dir, "ledger"), f)
 }
 
 func readError(index uint64, err error) error {

@@ -129,22 +129,20 @@ func (x *Index) look(key []byte) (value []byte, err error) {
 // ID is what is remembered of an op by its id and sender, of ops that are durable here and no older than Options.IDKeep.
 func (x *Index) ID(id ledger.OpID, actor ledger.AccountNo) (ledger.Remembered, bool, error) {
 	m := ledger.Remembered{ID: id, Actor: actor}
-	found, err := x.lookup(appendIDKey(make([]byte, 0, 24), id, actor), func(b []byte) bool {
-		if len(b) < 8 {
-			return false
-		}
-		m.Sum = binary.LittleEndian.Uint64(b)
-		var object uint64
-		if !varints(b[8:], &m.Seq, &object) || object != uint64(uint32(object)) {
-			return false
-		}
-		m.Object = uint32(object)
-		return true
-	})
+	found, err := x.lookup(appendIDKey(make([]byte, 0, 24), id, actor), func(b []byte) bool { return decodeRemembered(b, &m) })
 	if !found {
 		m = ledger.Remembered{}
 	}
 	return m, found, err
+}
+
+func decodeRemembered(b []byte, m *ledger.Remembered) bool {
+	var object uint64
+	if len(b) < 8 || !varints(b[8:], &m.Seq, &object) || object != uint64(uint32(object)) {
+		return false
+	}
+	m.Sum, m.Object = binary.LittleEndian.Uint64(b), uint32(object)
+	return true
 }
 
 // Owned says whether an account owns a content, of what is durable here.

@@ -88,7 +88,8 @@ type Options struct {
 	// Fatal is told once when the index cannot go on. Nothing is appended any more. May be nil.
 	Fatal func(error)
 
-	fanIn int // eras that are merged into one; 0: defaultFanIn
+	fanIn    int  // eras that are merged into one; 0: defaultFanIn
+	readOnly bool // nothing is written: see OpenRows
 }
 
 func (o *Options) setDefaults() {

@@ -163,6 +163,7 @@ func (x *Index) get(key []byte) ([]byte, bool, error) {
 func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
 	p := &pebble.Options{
 		FS:                 o.FS,
+		ReadOnly:           o.readOnly,
 		FormatMajorVersion: format,
 		CacheSize:          o.CacheSize,
 		MemTableSize:       1 << 20,
