@@ -24,7 +24,7 @@ const module = "github.com/millrace/millrace"
 var ladder = []struct{ dir, imports string }{
 	{"ledger", ""},
 	{"ledger/ledgertest", "ledger"},
-	{"ledger/store/...", "ledger"},
+	{"ledger/store/...", "ledger ledger/tlog"},
 	{"ledger/tlog", "ledger"},
 
 	{"hub/seal", "ledger"},
