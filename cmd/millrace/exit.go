@@ -166,7 +166,7 @@ func ofData(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
 		return fmt.Errorf("%w: %w", errData, err)
 	}
-	return err
+	return mendable(err)
 }
 
 // plain makes one line without control characters of text that may come from anywhere, so that a hub or a file cannot

@@ -63,7 +63,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON value on stdout and nothing else")
 	root.AddCommand(
-		a.initCommand(), a.serveCommand(), a.exportCommand(), a.keyCommand(),
+		a.initCommand(), a.serveCommand(), a.exportCommand(), a.fsckCommand(), a.rebuildCommand(), a.keyCommand(),
 		a.accountCommand(), a.tokenCommand(), a.fundCommand(), a.payCommand(), a.channelCommand(),
 		a.historyCommand(), a.statementCommand(), a.eventsCommand(), a.webhookCommand(),
 		a.sealCommand(), a.registerCommand(), a.inspectCommand(), a.openCommand(), a.contentCommand(),

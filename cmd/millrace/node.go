@@ -42,7 +42,7 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	n := &node{}
 	running := new(atomic.Pointer[hub.Hub]) // the store is open before there is a hub
 	die := func(err error) {
-		log.Error("ending the process: a restart recovers what is durable", "err", err)
+		log.Error("ending the process: a restart recovers what is durable", "err", mendable(err))
 		a.exit(exitInternal)
 	}
 	fatal := func(err error) {

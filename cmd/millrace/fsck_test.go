@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// bend flips a bit in the middle of the largest file of a folder with one of these ends, and returns its name.
+func bend(t *testing.T, dir string, ends ...string) string {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, most := "", int64(-1)
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, end := range ends {
+			if strings.HasSuffix(f.Name(), end) && info.Size() > most {
+				name, most = filepath.Join(dir, f.Name()), info.Size()
+			}
+		}
+	}
+	if most <= 0 {
+		t.Fatalf("%s has no such file", dir)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/3] ^= 16
+	writeFile(t, name, b)
+	return filepath.Base(name)
+}
+
+// TestFsck: a hub's folder is clean, and so is a backup of it; a flipped bit in the index is found, a start says what to do, and
+// that mends it.
+func TestFsck(t *testing.T) {
+	dir, _, _, _ := paidHub(t, 30)
+	for range 2 {
+		if got := ok(t, "fsck", "--data", dir); got["clean"] != true || got["entries"] != json.Number("33") || got["compared"] != json.Number("33") {
+			t.Errorf("%v", got)
+		}
+	}
+	if r := millrace(t, nil, nil, "fsck", "--data", dir); r.code != 0 || !strings.HasPrefix(r.out, "clean: ") {
+		t.Errorf("%+v", r)
+	}
+
+	backups, copied := t.TempDir(), filepath.Join(t.TempDir(), "copy")
+	ok(t, "backup", "--data", dir, "--to", backups)
+	ok(t, "restore", "--from", backups, "--data", copied)
+	if got := ok(t, "fsck", "--data", copied); got["clean"] != true || got["entries"] != json.Number("33") {
+		t.Errorf("%v", got)
+	}
+
+	file := bend(t, filepath.Join(dir, "index"), ".sst")
+	r := millrace(t, nil, nil, "fsck", "--data", dir)
+	if r.code != exitData || !strings.Contains(r.out, "index: "+file) || !strings.Contains(r.err, "millrace rebuild --data "+dir) {
+		t.Errorf("%+v", r)
+	}
+	r = millrace(t, nil, nil, "fsck", "--data", dir, "--json")
+	got := object(t, r.out)
+	if failed, _ := got["error"].(map[string]any); r.code != exitData || got["clean"] != false || failed["code"] != "data_unusable" || len(got["findings"].([]any)) == 0 {
+		t.Errorf("%+v", r)
+	}
+	if got := ok(t, "rebuild", "--data", dir); got["entries"] != json.Number("33") {
+		t.Errorf("%v", got)
+	}
+	if got := ok(t, "fsck", "--data", dir); got["clean"] != true {
+		t.Errorf("%v", got)
+	}
+	if r := serveIn(t, dir).stop(); r.code != 0 {
+		t.Errorf("%+v", r)
+	}
+	if got := ok(t, "fsck", "--data", dir); got["clean"] != true {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestFsckRefuses: a folder that a hub has open or that is none; an index that is missing is made anew.
+func TestFsckRefuses(t *testing.T) {
+	hub := newHub(t)
+	hub.account(t, "5")
+	for _, verb := range []string{"fsck", "rebuild"} {
+		fails(t, exitData, "in use", verb, "--data", hub.dir)
+		fails(t, exitData, "not initialised", verb, "--data", t.TempDir())
+	}
+	hub.stop()
+	if err := os.RemoveAll(filepath.Join(hub.dir, "index")); err != nil {
+		t.Fatal(err)
+	}
+	if r := millrace(t, nil, nil, "fsck", "--data", hub.dir); r.code != 0 || !strings.Contains(r.err, "there is no index") {
+		t.Errorf("%+v", r)
+	}
+	ok(t, "rebuild", "--data", hub.dir)
+	if got := ok(t, "fsck", "--data", hub.dir); got["compared"] != json.Number("2") {
+		t.Errorf("%v", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, verb := range []string{"fsck", "rebuild"} {
+		if code := run(ctx, []string{"millrace", verb, "--data", hub.dir}, nil, strings.NewReader(""), io.Discard, io.Discard); code != exitInterrupted {
+			t.Errorf("%s: exit %d", verb, code)
+		}
+	}
+	if got := ok(t, "fsck", "--data", hub.dir); got["compared"] != json.Number("2") {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestFsckLog: what is wrong with the log is not to be mended, and a rebuild from such a log leaves the index alone.
+func TestFsckLog(t *testing.T) {
+	dir, _, _, _ := paidHub(t, 20)
+	mark, err := os.ReadFile(filepath.Join(dir, "WATERMARK"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := filepath.Join(t.TempDir(), "older")
+	if err := os.CopyFS(older, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(older, "hub.kek"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hub := serveIn(t, dir)
+	hub.account(t, "1")
+	hub.stop()
+	newer, err := os.ReadFile(filepath.Join(dir, "WATERMARK"))
+	if err != nil || string(newer) == string(mark) {
+		t.Fatal("the hub has not written", err)
+	}
+	writeFile(t, filepath.Join(older, "WATERMARK"), newer)
+	r := millrace(t, nil, nil, "fsck", "--data", older)
+	if r.code != exitData || !strings.Contains(r.out, "log: ") || !strings.Contains(r.out, "missing") || !strings.Contains(r.err, "put back a backup") {
+		t.Errorf("%+v", r)
+	}
+	fails(t, exitData, "missing", "rebuild", "--data", older)
+	writeFile(t, filepath.Join(older, "WATERMARK"), mark)
+	if got := ok(t, "fsck", "--data", older); got["clean"] != true || got["compared"] != json.Number("23") {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestMendable: a hub that cannot start on a damaged index says which command makes it anew.
+func TestMendable(t *testing.T) {
+	dir, _, _, _ := paidHub(t, 3)
+	if err := os.WriteFile(filepath.Join(dir, "index", manifest(t, dir)), []byte("nothing of the kind"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, exitData, "millrace rebuild", "serve", "--data", dir, "--listen", "127.0.0.1:0")
+	r := millrace(t, nil, nil, "fsck", "--data", dir)
+	if r.code != exitData || !strings.Contains(r.out, "index: ") {
+		t.Errorf("%+v", r)
+	}
+	ok(t, "rebuild", "--data", dir)
+	if got := ok(t, "fsck", "--data", dir); got["clean"] != true {
+		t.Errorf("%v", got)
+	}
+}
+
+func manifest(t *testing.T, dir string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "index", "MANIFEST-*"))
+	if err != nil || len(found) == 0 {
+		t.Fatal("no manifest", err)
+	}
+	return filepath.Base(found[len(found)-1])
+}
