@@ -36,7 +36,7 @@ func (a *app) backupCommand() *cobra.Command {
 	c.Long = "Backup copies the ledger of the hub in --data to the folder --to, as it was at one moment: everything that was acknowledged\n" +
 		"before is in it. A running hub is asked for a copy (the token is the operator's) and goes on meanwhile; a stopped one's\n" +
 		"folder is taken as it is. What --to has from earlier backups is not copied again.\n\n" +
-		"The hub's keys are NOT in a backup: without them what was sealed to this hub cannot be opened, and with them and the key\n" +
+		"Webhooks, and the secrets that sign their deliveries, are in it. The hub's keys are NOT: without them what was sealed to this hub cannot be opened, and with them and the key\n" +
 		"over them whoever finds the backup is the hub. Keep hub.keys and its key by themselves, or give --with-keys."
 	dataFlags(c, &s.config)
 	s.cred.bind(c.Flags())
@@ -47,7 +47,9 @@ func (a *app) backupCommand() *cobra.Command {
 }
 
 func (s *saver) run(ctx context.Context, a *app, cfg config) (err error) {
-	o := backup.Options{Place: s.place, Progress: a.bytes("backing up")}
+	o := backup.Options{Place: s.place, Progress: a.bytes("backing up"), Beside: map[string]string{
+		"webhooks.json": filepath.Join(cfg.Data, "webhooks.json"), // replaced as a whole, so a copy is one at some moment
+	}}
 	if s.keys {
 		o.Keys = map[string]string{"hub.keys": cfg.keys()}
 		if kek := cfg.kek().File; kek != "" {

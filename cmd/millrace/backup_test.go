@@ -108,7 +108,8 @@ func TestBackupRunning(t *testing.T) {
 // TestBackupOffline: what a backup is, what it refuses, and what is left of one that is damaged.
 func TestBackupOffline(t *testing.T) {
 	s := newHub(t)
-	account, _ := s.account(t, "4711")
+	account, token := s.account(t, "4711")
+	ok(t, "webhook", "add", "--hub", s.url, "--token-file", token, "http://127.0.0.1:9/hook")
 	s.stop()
 	place, dir := filepath.Join(t.TempDir(), "backups"), t.TempDir()
 	fails(t, exitUsage, "is empty", "backup", "--data", s.dir, "--to", "")
@@ -149,6 +150,11 @@ func TestBackupOffline(t *testing.T) {
 	again := serveIn(t, whole)
 	if got := ok(t, "account", "show", "--hub", again.url, "--token-file", again.operator, account); got["balance_msat"] != json.Number("4711") {
 		t.Errorf("restored: %v", got)
+	}
+
+	r = millrace(t, nil, nil, "webhook", "list", "--hub", again.url, "--token-file", token)
+	if r.code != 0 || !strings.Contains(r.out, "http://127.0.0.1:9/hook") {
+		t.Errorf("webhooks of the restored hub: %+v", r)
 	}
 
 	damaged := 0

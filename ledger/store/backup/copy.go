@@ -21,7 +21,8 @@ type Options struct {
 	Name    string            // of this backup: it sorts behind those before it
 	Through uint64            // see Manifest
 	Folder  string            // all files below it are the backup, under their paths in it
-	Keys    map[string]string // and these: path in the data folder, file
+	Beside  map[string]string // and these, where they exist: path in the data folder, file
+	Keys    map[string]string // and these, the hub's keys
 	// Progress is told how many bytes of how many are done. May be nil.
 	Progress func(done, total int64)
 }
@@ -145,6 +146,11 @@ func (o *Options) files() (all []source, total int64, err error) {
 		}
 		return add(path, from)
 	})
+	for path, from := range o.Beside {
+		if _, missing := os.Stat(from); !errors.Is(missing, fs.ErrNotExist) {
+			err = errors.Join(err, add(path, from))
+		}
+	}
 	for path, from := range o.Keys {
 		err = errors.Join(err, add(path, from))
 	}
