@@ -122,61 +122,104 @@ func TestNoRoom(t *testing.T) {
 	closeIndex(t, x)
 }
 
-// TestFailures: each step of a flush fails, lost or done and reported lost. The index says so, and after a restart everything is
-// there again.
+// TestFailures: each step of a flush and a checkpoint fails, lost or done and reported lost. The index says so, and after a
+// restart everything is there again.
 func TestFailures(t *testing.T) {
-	l := newLog(t, 5, 200)
-	boom := errors.New("the disk has gone")
-	kinds := map[errorfs.OpKind]int{}
-	for nth, seen := 0, true; seen; nth++ {
-		fs := vfs.NewCrashableMem()
-		var armed atomic.Bool
-		var count atomic.Int64
-		seen = false
-		var mu sync.Mutex
-		o := Options{SegmentEntries: 40, Notary: leafOf, Fatal: func(error) {}}
+	l := newLog(t, 5, 120)
+	for _, late := range []bool{false, true} {
+		kinds := map[errorfs.OpKind]int{}
+		for nth := int64(0); ; nth++ {
+			kind, failed := l.fail(t, nth, late)
+			if !failed {
+				break
+			}
+			kinds[kind]++
+		}
+		if kinds[errorfs.OpCreate] == 0 || kinds[errorfs.OpFileWrite] == 0 || kinds[errorfs.OpFileSync] == 0 || kinds[errorfs.OpLink] == 0 {
+			t.Errorf("failures of %v, late: %v", kinds, late)
+		}
+	}
+}
+
+// fail lets the n-th write of a hub's life fail, and says of which kind it was; false if there are fewer.
+func (l *log) fail(t *testing.T, nth int64, late bool) (kind errorfs.OpKind, failed bool) {
+	t.Helper()
+	fs, boom := vfs.NewCrashableMem(), errors.New("the disk has gone")
+	var armed atomic.Bool
+	var count, hit atomic.Int64
+	hit.Store(-1)
+	verdict := func(kind errorfs.OpKind) error {
+		if !armed.Load() || count.Add(1)-1 != nth {
+			return nil
+		}
+		hit.Store(int64(kind))
+		return boom
+	}
+	o := Options{SegmentEntries: 60, Notary: leafOf, Fatal: func(error) {}}
+	if o.FS = (&lateFS{fs, verdict}); !late {
 		o.FS = errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if !armed.Load() || op.Kind.ReadOrWrite() != errorfs.OpIsWrite || strings.Contains(op.Path, ".log") {
+			if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 				return nil
 			}
-			if count.Add(1)-1 == int64(nth) {
-				mu.Lock()
-				defer mu.Unlock()
-				seen = true
-				kinds[op.Kind]++
-				return boom
-			}
-			return nil
+			return verdict(op.Kind)
 		}))
-		x := openIndex(t, o)
-		armed.Store(true)
-		for i := range l.records {
-			x.Append(&l.records[i])
-		}
-		err := x.Wait(t.Context(), l.records[len(l.records)-1].Index)
-		armed.Store(false)
-		if cerr := x.Close(); err == nil {
-			err = cerr
-		}
-		mu.Lock()
-		if seen && err != nil && !errors.Is(err, boom) && !strings.Contains(err.Error(), boom.Error()) {
-			t.Errorf("failure %d: %v", nth, err)
-		}
-		if !seen && err != nil {
-			t.Errorf("without a failure: %v", err)
-		}
-		mu.Unlock()
-		o.FS = fs.CrashClone(vfs.CrashCloneCfg{})
-		y := openIndex(t, o)
-		for i := range l.records {
-			y.Append(&l.records[i])
-		}
-		if err := l.check(t, y, len(l.records)); err != nil {
-			t.Errorf("after failure %d: %v", nth, err)
-		}
-		closeIndex(t, y)
 	}
-	if kinds[errorfs.OpCreate] == 0 || kinds[errorfs.OpFileWrite] == 0 || kinds[errorfs.OpFileSync] == 0 || kinds[errorfs.OpLink] == 0 {
-		t.Errorf("failures of %v", kinds)
+	m := l.start(t, o)
+	armed.Store(true)
+	m.run(l, len(l.records)/2)
+	m.x.Checkpoint(m.state.Checkpoint())
+	m.run(l, len(l.records))
+	err := m.x.Wait(t.Context(), m.state.Index())
+	if cerr := m.x.Close(); err == nil {
+		err = cerr
 	}
+	if kind, failed = errorfs.OpKind(hit.Load()), hit.Load() >= 0; failed && err != nil && !strings.Contains(err.Error(), boom.Error()) || !failed && err != nil {
+		t.Errorf("failure %d, of kind %d: %v", nth, kind, err)
+	}
+	for _, left := range []*vfs.MemFS{fs, fs.CrashClone(vfs.CrashCloneCfg{})} {
+		o.FS = left.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: newRand(1)}) // a broken pebble keeps its lock
+		m := l.start(t, o)
+		m.run(l, len(l.records))
+		if err := l.check(t, m.x, len(l.records)); err != nil {
+			t.Errorf("after failure %d, late %v: %v", nth, late, err)
+		}
+		closeIndex(t, m.x)
+	}
+	return kind, failed
+}
+
+// lateFS does what it is asked, and then may say that it failed.
+type lateFS struct {
+	vfs.FS
+	verdict func(errorfs.OpKind) error
+}
+
+func (f *lateFS) Link(from, to string) error {
+	return errors.Join(f.FS.Link(from, to), f.verdict(errorfs.OpLink))
+}
+
+func (f *lateFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := f.FS.Create(name, category)
+	if lost := f.verdict(errorfs.OpCreate); err == nil && lost != nil {
+		return nil, errors.Join(lost, file.Close())
+	}
+	return lateFile{file, f.verdict}, err
+}
+
+type lateFile struct {
+	vfs.File
+	verdict func(errorfs.OpKind) error
+}
+
+func (f lateFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	return n, errors.Join(err, f.verdict(errorfs.OpFileWrite))
+}
+
+func (f lateFile) Sync() error {
+	return errors.Join(f.File.Sync(), f.verdict(errorfs.OpFileSync))
+}
+
+func (f lateFile) SyncData() error {
+	return errors.Join(f.File.SyncData(), f.verdict(errorfs.OpFileSync))
 }

@@ -114,6 +114,8 @@ type Index struct {
 	db    *pebble.DB
 	files atomic.Uint64 // names of tables being built
 
+	broken chan struct{} // closed when pebble has ended a goroutine: others may wait for what that one held, for ever
+
 	publishing sync.Mutex // held while tables become part of the database: see build.publish
 
 	mu       sync.Mutex
@@ -183,11 +185,24 @@ func (x *Index) Close() error {
 	x.closing, x.wanted = true, math.MaxUint64
 	x.moved.Broadcast()
 	x.mu.Unlock()
-	x.done.Wait()
+	ended := make(chan struct{})
+	go func() {
+		x.done.Wait()
+		close(ended)
+	}()
+	select {
+	case <-x.broken:
+	case <-ended:
+	}
+	var closing error
+	select {
+	case <-x.broken: // the process must end; there is no way to get back what pebble holds
+	default:
+		closing = x.db.Close()
+	}
 	x.mu.Lock()
-	failed := x.failed
-	x.mu.Unlock()
-	return errors.Join(failed, x.db.Close())
+	defer x.mu.Unlock()
+	return errors.Join(x.failed, closing)
 }
 
 // fail stops the index for good: who waits is told.

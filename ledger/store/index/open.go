@@ -68,7 +68,7 @@ func decodeWatermark(b []byte) (w watermark, err error) {
 // Open opens the index in a folder, or makes an empty one.
 func Open(opts Options) (*Index, error) {
 	opts.setDefaults()
-	x := &Index{opts: opts, appended: make(chan struct{}), looks: looks{seed: maphash.MakeSeed()}}
+	x := &Index{opts: opts, broken: make(chan struct{}), appended: make(chan struct{}), looks: looks{seed: maphash.MakeSeed()}}
 	x.moved.L = &x.mu
 	if err := x.openPebble(); err != nil {
 		return nil, err
@@ -88,7 +88,10 @@ func Open(opts Options) (*Index, error) {
 
 func (x *Index) openPebble() error {
 	err := guarded(x.fail, func(fatal func(error)) error {
-		db, err := pebble.Open(x.opts.Dir, pebbleOptions(x.opts, fatal))
+		p := pebbleOptions(x.opts, fatal)
+		broke := sync.OnceFunc(func() { close(x.broken) })
+		p.Logger = pebbleLogger{x.opts.Logger, func(err error) { broke(); fatal(err) }}
+		db, err := pebble.Open(x.opts.Dir, p)
 		if err == nil {
 			x.db = db
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/millrace/millrace/ledger"
@@ -116,14 +117,23 @@ func (x *Index) checkpointOnce(v *ledger.View, c *checkpoint) error {
 	return b.publish()
 }
 
+// checkpointRate bounds the bytes of parts that are written in a second, so that the log's syncs do not wait behind them.
+const checkpointRate = 256 << 20
+
+// parts writes those that have changed.
 func (b *build) parts(v *ledger.View, c *checkpoint) (err error) {
 	t := b.table(false)
 	defer t.closeOn(&err)
+	began := time.Now()
 	c.bytes = 0
 	var row []byte
 	return v.Parts(true, func(key, part []byte) error {
 		row = append(append(row[:0], 'p'), key...)
 		c.bytes += uint64(len(part))
+		due := time.Duration(float64(c.bytes) / checkpointRate * float64(time.Second))
+		if early := due - time.Since(began); early > 10*time.Millisecond && !b.x.ending() {
+			time.Sleep(early)
+		}
 		return t.set(row, part)
 	})
 }

@@ -164,3 +164,61 @@ func TestDamagedState(t *testing.T) {
 		t.Errorf("%d tables with parts", found)
 	}
 }
+
+// TestChangedParts: a checkpoint costs what has changed, and those that follow each other are the state all the same.
+func TestChangedParts(t *testing.T) {
+	fs, s := vfs.NewMem(), ledger.New(ledger.DefaultParams(), ledger.Seed{1, 2})
+	x := openIndex(t, Options{FS: fs})
+	s.Attach(x)
+	var b ledger.Builder
+	ids := uint64(0)
+	apply := func(n int, op ledger.Op) {
+		b.Reset()
+		for range n {
+			ids++
+			op.ID = ledger.NewOpID(1_760_000_000_000, [10]byte{2: byte(ids >> 16), 3: byte(ids >> 8), 4: byte(ids)})
+			b.Add(&op, nil)
+		}
+		block := b.Seal(ledger.Header{Time: 1_760_000_000_000, Parent: s.Index(), Head: s.Head()})
+		if _, err := s.Apply(s.Index()+1, bytes.Clone(block), nil); err != nil {
+			t.Fatal(err)
+		}
+		x.Append(s.Last())
+	}
+	var sizes []int64
+	checkpoint := func() {
+		x.Checkpoint(s.Checkpoint())
+		closeIndex(t, x)
+		x = openIndex(t, Options{FS: fs})
+		index, size := x.Covered()
+		if index != s.Index() {
+			t.Fatalf("a checkpoint of block %d, want %d", index, s.Index())
+		}
+		r, err := x.ReadState()
+		if err != nil {
+			t.Fatal(err)
+		}
+		restored, err := ledger.Restore(r, ledger.Seed{5, 6})
+		if err := errors.Join(err, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if restored.Digest() != s.Digest() {
+			t.Errorf("checkpoint %d is not the state", len(sizes))
+		}
+		s = restored
+		s.Attach(x)
+		sizes = append(sizes, size)
+	}
+	apply(30_000, ledger.Op{Kind: ledger.OpOpenAccount})
+	checkpoint()
+	apply(1, ledger.Op{Kind: ledger.OpCredit, Actor: ledger.Dev, Target: 20_000, Amount: 7})
+	checkpoint()
+	for no := uint32(16); no < 30_000; no += 4096 {
+		apply(1, ledger.Op{Kind: ledger.OpCredit, Actor: ledger.Dev, Target: no, Amount: 7})
+	}
+	checkpoint()
+	if sizes[1] > sizes[0]/2 || sizes[2] < sizes[0]/2 || sizes[2] > sizes[0] {
+		t.Errorf("checkpoints of %d bytes", sizes)
+	}
+	closeIndex(t, x)
+}
