@@ -133,7 +133,9 @@ func (r *rig) start(ctx context.Context) error {
 	if err := s.Start(ctx, h.Machine(), kept); err != nil {
 		return errors.Join(err, s.Close(), x.Close())
 	}
-	h.Start(s)
+	if err := h.Start(s); err != nil {
+		return errors.Join(err, s.Close(), x.Close())
+	}
 	r.hub, r.index, r.open = h, x, true
 	r.logged = r.bytes.Load()
 	if r.length, err = written(filepath.Join(r.dir, "ledger")); err != nil {

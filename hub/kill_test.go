@@ -81,7 +81,9 @@ func victim(dir string) error {
 	if err != nil {
 		return err
 	}
-	h.Start(s)
+	if err := h.Start(s); err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	for i := range killBuyers {
 		wg.Go(func() {

@@ -123,7 +123,9 @@ func (r *rig) start() {
 	r.reg = prometheus.NewRegistry()
 	r.reg.MustRegister(r.Collectors()...)
 	h := r.Hub
-	h.Start(r.log)
+	if err := h.Start(r.log); err != nil {
+		r.t.Fatal(err)
+	}
 	r.t.Cleanup(func() { // for tests that fail; the others have stopped it
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()

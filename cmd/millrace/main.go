@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,6 +19,12 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if os.Getenv("GOMAXPROCS") == "" {
+		// What follows the log keeps processors of Go's busy for milliseconds at a time, and only an idle one hears of the
+		// network at once. With two more than cores there is one, and the kernel shares the cores: with all followers on, two
+		// cores then took a quarter more payments, at half the p99.
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
+	}
 	os.Exit(run(ctx, os.Args, os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -134,7 +134,7 @@ func (s *Store) compareMark(m mark, last uint64) error {
 	path := s.opts.FS.PathJoin(s.opts.Dir, markName)
 	if m.index > last {
 		return fmt.Errorf("%w: blocks %d to %d were made durable and are missing: the log ends at block %d, so the end of its write-ahead log was damaged or cut off after it was written. "+
-			"Put back the folder from a backup or a copy that has them. To go on without them, which loses every payment in them, move %s away", ErrCorrupt, last+1, m.index, last, path)
+			"Put back the folder from a backup or a copy that has them. To go on without them, which loses every payment in them, move %s away, and make the index again: millrace rebuild", ErrCorrupt, last+1, m.index, last, path)
 	}
 	if m.index == 0 {
 		return nil

@@ -145,6 +145,21 @@ func (x *Index) Watermark() (index, seq uint64) {
 	return x.durable.index, x.durable.seq
 }
 
+// Follows refuses an index that is ahead of its log, or of another one, when a start has come to the log's last block. Of entries
+// that the log does not have, it would find ids and entitlements, and their place in the histories would be taken.
+func (x *Index) Follows(last uint64, head [32]byte) error {
+	x.mu.Lock()
+	w := x.durable
+	x.mu.Unlock()
+	switch {
+	case w.index > last:
+		return corrupt("it ends with block %d, and the log with block %d", w.index, last)
+	case w.index == last && w.index > 0 && w.head != head:
+		return corrupt("block %d has head %x in it, and %x in the log", last, w.head, head)
+	}
+	return nil
+}
+
 // Lag is how many blocks and entries are in memory alone.
 func (x *Index) Lag() (blocks, entries uint64) {
 	x.mu.Lock()

@@ -90,7 +90,7 @@ func (x *Index) openPebble() error {
 	err := guarded(x.fail, func(fatal func(error)) error {
 		p := pebbleOptions(x.opts, fatal)
 		broke := sync.OnceFunc(func() { close(x.broken) })
-		p.Logger = pebbleLogger{x.opts.Logger, func(err error) { broke(); fatal(err) }}
+		p.Logger = pebbleLogger{x.opts.Logger, func(err error) { fatal(err); broke() }} // in this order: Close says why
 		db, err := pebble.Open(x.opts.Dir, p)
 		if err == nil {
 			x.db = db

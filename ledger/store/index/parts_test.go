@@ -222,3 +222,25 @@ func TestChangedParts(t *testing.T) {
 	}
 	closeIndex(t, x)
 }
+
+// TestFollows: an index is refused beside a log that ends before it, or that has another block where it ends.
+func TestFollows(t *testing.T) {
+	l := newLog(t, 21, 200)
+	x := openIndex(t, Options{FS: vfs.NewMem(), SegmentEntries: 30})
+	for i := range l.records {
+		x.Append(&l.records[i])
+	}
+	last := l.records[len(l.records)-1]
+	if err := x.Wait(t.Context(), last.Index); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(x.Follows(last.Index, last.Head), x.Follows(last.Index+1, [32]byte{1})); err != nil {
+		t.Error(err)
+	}
+	for what, err := range map[string]error{"a shorter log": x.Follows(last.Index-1, last.Head), "another log": x.Follows(last.Index, [32]byte{1})} {
+		if !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	closeIndex(t, x)
+}
