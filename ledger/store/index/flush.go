@@ -52,13 +52,13 @@ func (x *Index) flush(s *segment) bool {
 		x.stop(fmt.Errorf("index: after block %d: %w", s.before.index, err))
 		return false
 	}
+	x.looks.forget() // before anybody is told: what is said to be durable is found
 	x.mu.Lock()
 	x.sealed = slices.Delete(x.sealed, 0, 1)
 	x.durable = s.after
 	x.moved.Broadcast()
 	x.mu.Unlock()
 	x.tree.drop(s.after.blocks)
-	x.looks.forget()
 	if x.opts.Flushed != nil {
 		x.opts.Flushed(s.after.index, s.after.seq)
 	}

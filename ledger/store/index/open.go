@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync"
 	"syscall"
@@ -98,7 +99,7 @@ func (x *Index) openPebble() error {
 		return err
 	})
 	switch {
-	case pebble.IsCorruptionError(err):
+	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist): // tables that a damaged manifest still names
 		return fmt.Errorf("%w: opening the index: %w", ErrCorrupt, err)
 	case err != nil:
 		return fmt.Errorf("opening the index: %w", err)
