@@ -7,15 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/hub/client"
-	"github.com/millrace/millrace/ledger"
 )
 
 // TestMain lets the test binary be the program, for a process that can be killed.
@@ -49,68 +46,6 @@ func process(t *testing.T, dir string) (url string, cmd *exec.Cmd) {
 		t.Fatal(err)
 	}
 	return object(t, line)["hub"].(string), cmd
-}
-
-// TestKilled kills a hub while it is paid through. After the next start whatever was acknowledged is there, once; and what
-// was not can be sent again, whatever had become of it.
-func TestKilled(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "data")
-	ok(t, "init", "--data", dir)
-	url, cmd := process(t, dir)
-	hub := served{url: url, dir: dir, operator: filepath.Join(dir, "operator.token")}
-	_, from := hub.account(t, "1000000")
-	payee, to := hub.account(t, "")
-	no, _ := ledger.ParseAccountNo(payee)
-	token, err := readToken(t.Context(), from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	sent := map[ledger.OpID]bool{} // by id: acknowledged
-	acks := 0
-	var payers sync.WaitGroup
-	for range 8 {
-		payers.Go(func() {
-			c, err := client.New(client.Config{Hub: url, Token: token, Attempts: 1})
-			for err == nil {
-				id := client.NewID()
-				mu.Lock()
-				sent[id] = false
-				mu.Unlock()
-				if _, err = c.Transfer(context.Background(), id, no, 1); err == nil {
-					mu.Lock()
-					sent[id] = true
-					if acks++; acks == 500 {
-						_ = cmd.Process.Kill()
-					}
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	payers.Wait()
-	_ = cmd.Wait()
-	hub.url, _ = process(t, dir)
-	c, err := client.New(client.Config{Hub: hub.url, Token: token})
-	if err != nil {
-		t.Fatal(err)
-	}
-	lost := 0
-	for id, acknowledged := range sent {
-		got, err := c.Transfer(context.Background(), id, no, 1)
-		if err != nil {
-			t.Fatalf("%v: %v", id, err)
-		}
-		if acknowledged && got.Result != "repeated" {
-			lost++
-		}
-	}
-	if lost > 0 || acks < 500 {
-		t.Errorf("%d of %d acknowledged payments lost", lost, acks)
-	}
-	if got := hub.balance(t, to); got != strconv.Itoa(len(sent)) {
-		t.Errorf("the payee has %s for %d payments", got, len(sent))
-	}
 }
 
 // TestStopped: SIGTERM ends a hub gracefully, and does not wait for clients that only keep their connections.
