@@ -1,15 +1,20 @@
-# Every target is one line of `make`; the text after ## is what it prints. GO, TESTFLAGS, BENCHFLAGS and FUZZTIME can be set.
+# Every target is one line of `make`; the text after ## is what it prints. What is set with ?= below
+# can be set, as in make fuzz FUZZTIME=1m.
 
 GO         ?= go
 TESTFLAGS  ?=
 BENCHFLAGS ?=
 FUZZTIME   ?= 10s
 LISTEN     ?= 127.0.0.1:8402
+SECONDS    ?= 300
+ROUNDS     ?= 500
+SEED       ?=
+SEED       := $(or $(SEED),$(shell date +%s))
 
 STATICCHECK = $(GO) tool -modfile=.ci/tools.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-hledger deps-npm build run test test-race check bench bench-quick bench-long fuzz cover clean
+.PHONY: help deps deps-hledger deps-npm build run test test-race test-faults check bench bench-quick bench-long fuzz cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +41,11 @@ test: ## run all tests (TESTFLAGS="-run Name -v" and so on)
 
 test-race: ## run all tests in random order under the race detector
 	$(GO) test -race -shuffle=on $(TESTFLAGS) ./...
+
+test-faults: ## the tests of crashes, failing disks, flipped bits and kills, for SECONDS each and ROUNDS kills, from SEED on
+	@echo "SEED=$(SEED) SECONDS=$(SECONDS) ROUNDS=$(ROUNDS)"
+	MILLRACE_TEST_SEED=$(SEED) MILLRACE_TEST_SECONDS=$(SECONDS) $(GO) test -count=1 -timeout 24h -v $(TESTFLAGS) ./hub/simulation
+	MILLRACE_TEST_KILL_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 24h -v -run '^TestKill(ed)?$$' $(TESTFLAGS) ./hub ./cmd/millrace
 
 check: ## format, vet, staticcheck and the architecture tests
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) && test -z "$$unformatted" || \
