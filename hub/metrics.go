@@ -52,14 +52,25 @@ func newMetrics(h *Hub) *metrics {
 	gauge("millrace_contents", "Contents ever registered.", func(s *ledger.State) uint64 { return s.Counts().Contents })
 	gauge("millrace_unlocks", "Contents owned by somebody, each owner counted.", func(s *ledger.State) uint64 { return s.Counts().Unlocks })
 	gauge("millrace_remembered_ids", "Ids of ops in memory; older ones are in the index.", func(s *ledger.State) uint64 { ids, _ := s.InMemory(); return ids })
-	lag := func(name, help string, which int) {
-		m.gauges = append(m.gauges, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
-			blocks, entries := h.cfg.Index.Lag()
-			return float64([...]uint64{blocks, entries}[which])
-		}))
+	lag := func(name, help string, value func() float64) {
+		m.gauges = append(m.gauges, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
-	lag("millrace_index_lag_blocks", "Blocks applied and not yet durable in the index; readers see them in memory.", 0)
-	lag("millrace_index_lag_entries", "Their entries.", 1)
+	lag("millrace_index_lag_blocks", "Blocks applied and not yet durable in the index; readers see them in memory.", func() float64 {
+		blocks, _ := h.cfg.Index.Lag()
+		return float64(blocks)
+	})
+	lag("millrace_index_lag_entries", "Their entries.", func() float64 {
+		_, entries := h.cfg.Index.Lag()
+		return float64(entries)
+	})
+	lag("millrace_transparency_lag_blocks", "Blocks applied that have no leaf in the transparency log yet.", func() float64 {
+		leaves, _ := h.cfg.Index.Behind()
+		return float64(leaves)
+	})
+	lag("millrace_index_unmerged_eras", "Parts of the histories that wait to be merged.", func() float64 {
+		_, eras := h.cfg.Index.Behind()
+		return float64(eras)
+	})
 	m.gauges = append(m.gauges, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "millrace_queue_ops",
 		Help: "Ops that wait for the sequencer."}, func() float64 { return float64(h.queue.depth()) }))
 	return m

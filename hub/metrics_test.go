@@ -63,6 +63,13 @@ func TestMetrics(t *testing.T) {
 	if n := r.metric("millrace_block_bytes_total", ""); n < 6*ledger.HeaderSize {
 		t.Errorf("%v bytes of blocks", n)
 	}
+	eventually(t, "the leaves", func() bool { return r.metric("millrace_transparency_lag_blocks", "") == 0 })
+	if lag := r.metric("millrace_index_lag_entries", ""); lag != 6 {
+		t.Errorf("%v entries in memory alone", lag)
+	}
+	if eras := r.metric("millrace_index_unmerged_eras", ""); eras != 0 {
+		t.Errorf("%v eras", eras)
+	}
 	eventually(t, "the watermark", func() bool { return r.metric("millrace_watermark_lag_blocks", "") == 0 })
 	r.stop()
 	r.start()

@@ -167,6 +167,17 @@ func (x *Index) Lag() (blocks, entries uint64) {
 	return x.newest.blocks - x.durable.blocks, x.newest.seq - x.durable.seq
 }
 
+// Behind is how many blocks have no leaf in the transparency log yet, and how many eras wait to be merged: at most 64, and then
+// the index itself falls behind.
+func (x *Index) Behind() (leaves uint64, eras int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.opts.Notary != nil {
+		leaves = x.newest.blocks - min(x.tree.size(), x.newest.blocks)
+	}
+	return leaves, x.lists.eras.waiting()
+}
+
 // Wait returns when everything up to a block that was appended is durable. It seals what is open.
 func (x *Index) Wait(ctx context.Context, index uint64) error {
 	stop := context.AfterFunc(ctx, func() { x.mu.Lock(); x.moved.Broadcast(); x.mu.Unlock() })
