@@ -34,6 +34,8 @@ type disk struct {
 	vfs.FS
 	mem *vfs.MemFS
 
+	cloning sync.RWMutex // held for writing by power, for reading by what a step does: MemFS waits for itself when it links meanwhile
+
 	mu    sync.Mutex
 	watch func(step) verdict // called before each step; nil: all go
 }
@@ -42,6 +44,8 @@ func newDisk(mem *vfs.MemFS) *disk { return &disk{FS: mem, mem: mem} }
 
 // power is what is left when the power fails: all that was synced, and about so many percent of the rest.
 func (d *disk) power(percent int, rng *rand.Rand) *vfs.MemFS {
+	d.cloning.Lock()
+	defer d.cloning.Unlock()
 	return d.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})
 }
 
@@ -62,7 +66,9 @@ func (d *disk) step(kind, path string, writes bool, f func() error) error {
 	if v == lost {
 		return failed(kind, path)
 	}
+	d.cloning.RLock()
 	err := f()
+	d.cloning.RUnlock()
 	if err == nil && v == done {
 		return failed(kind, path)
 	}
