@@ -57,16 +57,15 @@ func TestFlippedBits(t *testing.T) {
 	}
 }
 
-// serves starts a hub on what is left, and reads everything.
+// serves opens a hub on what is left, and reads everything.
 func (w *world) serves(mem *vfs.MemFS) error {
 	l := newLife(w.setup, newDisk(mem))
 	if err := within("opening", l.open); err != nil {
 		return err
 	}
-	l.begin()
 	rng := rand.New(rand.NewPCG(9, 9))
 	errs := []error{w.audit.checkIndex(l.index, rng, w.idKeep), w.restored(l), w.shown(l)}
-	l.abandon()
+	l.abandon(l.release)
 	for _, err := range append(errs, l.word()) { // what is wrong before what is damaged
 		if errors.Is(err, errWrong) {
 			return err

@@ -18,7 +18,7 @@ func wrong(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errWrong, fmt.Sprintf(format, args...))
 }
 
-// checkIndex reads all that the index has of the log that the auditor has followed to its end. The now is the newest block's.
+// checkIndex reads all that the index has of the log that the auditor has followed to its end.
 func (a *auditor) checkIndex(x *index.Index, rng *rand.Rand, keep uint64) error {
 	var errs []error
 	for _, f := range []func(*index.Index, *rand.Rand) error{a.checkEntries, a.checkBlocks, a.checkTree, a.checkHistories} {

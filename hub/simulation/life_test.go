@@ -132,7 +132,7 @@ func (l *life) open() (err error) {
 	}
 	defer func() {
 		if err != nil {
-			l.release()
+			err = errors.Join(err, l.release())
 		}
 	}()
 	l.store, err = store.Open(store.Options{Dir: folder, FS: l.disk, CheckpointEvery: l.checkpoint, Fatal: fatal,
@@ -158,20 +158,22 @@ func (l *life) open() (err error) {
 func (l *life) begin() { l.hub.Start(l.store) }
 
 // release closes what was opened of a hub that did not begin.
-func (l *life) release() {
+func (l *life) release() error {
+	var errs []error
 	if l.store != nil {
-		_ = l.store.Close()
+		errs = append(errs, l.store.Close())
 	}
 	if l.index != nil {
-		_ = l.index.Close()
+		errs = append(errs, l.index.Close())
 	}
+	return errors.Join(errs...)
 }
 
-// abandon is close for a hub that may die, or be dead: then nobody waits. Pebble can hang on a goroutine that was ended by its own
+// abandon ends a hub that may die, or be dead: then nobody waits. Pebble can hang on a goroutine that was ended by its own
 // fatal word.
-func (l *life) abandon() {
+func (l *life) abandon(end func() error) {
 	closed := make(chan error, 1)
-	go func() { closed <- l.close() }()
+	go func() { closed <- end() }()
 	_ = within("closing", func() error {
 		select {
 		case err := <-closed:

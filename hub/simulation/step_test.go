@@ -117,7 +117,7 @@ func (w *world) failing(f *fault) error {
 	f.open.Store(true)
 	if err == nil {
 		err = w.unwell(l)
-		l.abandon()
+		l.abandon(l.close)
 	}
 	f.died = l.over()
 	d.watched(nil)
