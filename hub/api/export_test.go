@@ -32,3 +32,11 @@ func (s *Server) SetPing(pause time.Duration) { s.pingPause = pause }
 
 // Streams counts what is open.
 func (s *Server) Streams() int { return s.streams.count() }
+
+// ReadAhead is how many lines of a statement are read at a time.
+const ReadAhead = readAhead
+
+// InPages is how a statement reads its lines.
+func InPages(g ledger.Range, read func(ledger.Range, func(*ledger.Line) bool) error, f func(*ledger.Line) error) error {
+	return inPages(g, read, f)
+}

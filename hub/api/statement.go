@@ -91,21 +91,43 @@ func (s *Server) writeStatement(w io.Writer, h history, format statement.Format,
 		return err
 	}
 	if head.First <= head.Last {
-		var broken error
 		c := call{hub: s.hub}
-		err = c.lines(h, ledger.Range{From: head.First, To: head.Last}, func(l *ledger.Line) bool {
-			broken = doc.Line(l)
-			return broken == nil
-		})
-		if broken != nil {
-			return broken
+		read := func(g ledger.Range, f func(*ledger.Line) bool) error { return c.lines(h, g, f) }
+		if err := inPages(ledger.Range{From: head.First, To: head.Last}, read, doc.Line); err != nil {
+			return err
 		}
-	}
-	if err != nil {
-		return err
 	}
 	if err := doc.Close(closing); err != nil {
 		return err
 	}
 	return out.Flush()
+}
+
+// readAhead is how many lines of a statement are read from the index at a time, some 90 KB.
+const readAhead = 1000
+
+// inPages calls f with the lines that read finds in a range, oldest first, until it returns an error. It never does so while they
+// are read: f waits for whoever the lines are for, and a read that waited with it would keep the index from letting go of what it
+// is reading, whole segments in memory and tables on the disk, for as long as that takes.
+func inPages(g ledger.Range, read func(ledger.Range, func(*ledger.Line) bool) error, f func(*ledger.Line) error) error {
+	page := make([]ledger.Line, 0, readAhead)
+	for {
+		page = page[:0]
+		err := read(g, func(l *ledger.Line) bool {
+			page = append(page, *l)
+			return len(page) < readAhead
+		})
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := f(&page[i]); err != nil {
+				return err
+			}
+		}
+		if len(page) < readAhead || page[len(page)-1].Seq >= g.To {
+			return nil
+		}
+		g.From = page[len(page)-1].Seq + 1
+	}
 }
