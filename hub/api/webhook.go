@@ -47,11 +47,15 @@ func accountHook(handle hookHandler) func(*call) *problem {
 		switch {
 		case p != nil:
 			return p
-		case !c.grant.Operator && (!c.grant.Scopes.Has(token.Read|token.Pay|token.Sell) || !c.grant.Expires.IsZero()):
-			return &problem{status: 403, code: "token_narrowed", detail: "a webhook outlives the token: it takes one with all scopes that does not expire"}
+		case !c.grant.Operator && narrowed(c.grant):
+			return &problem{status: 403, code: "token_narrowed", detail: "a webhook outlives the token: it takes one with all scopes, without a cap, that does not expire"}
 		}
 		return c.withHooks(handle, h.account, c.second)
 	}
+}
+
+func narrowed(g token.Grant) bool {
+	return !g.Scopes.Has(token.Read|token.Pay|token.Sell) || !g.Expires.IsZero() || g.MaxMsat != 0
 }
 
 // operatorHook is for the operator's own webhooks, which get every entry.

@@ -114,6 +114,7 @@ func TestWebhookRefusals(t *testing.T) {
 		b.do(q).refused(403, "foreign_account", "another")
 		a.narrowed(object{"scopes": []string{"read", "pay"}}).do(q).refused(403, "token_narrowed", "outlives")
 		a.narrowed(object{"expires": startAt + 3_600_000}).do(q).refused(403, "token_narrowed", "outlives")
+		a.narrowed(object{"max_msat_per_call": 1_000_000}).do(q).refused(403, "token_narrowed", "cap")
 		q.path = strings.Replace(q.path, "/accounts/"+a.account, "", 1)
 		a.do(q).refused(403, "not_operator", "operator")
 		if q.path != "/v1/webhooks" {
