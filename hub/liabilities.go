@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,12 +31,16 @@ var (
 const keptEpochs = 2
 
 // epochs are the proofs of liabilities. Each lies in two files: the sum tree, and then its signed root, which makes it whole.
+//
+// An epoch's number is the time when it was made, in milliseconds since 1970, and above all that are known: so that a hub that lost
+// its folder, or was put back to an earlier block, signs no second root under a number that is out in the world.
 type epochs struct {
 	dir    string // empty: none are made
 	secret tlog.Secret
 	notary *notary
 
 	making sync.Mutex // held while one is made
+	last   uint64     // the highest number there was in the folder, whole or not
 
 	mu     sync.RWMutex
 	signed []byte // root of the newest; nil: there is none
@@ -42,7 +49,8 @@ type epochs struct {
 	made   time.Time // by the file's time
 }
 
-// openEpochs finds the newest epoch that is whole.
+// openEpochs finds the newest epoch that is whole. One that is damaged is not served, and neither is an older one in its place,
+// as the log's checkpoints would go back to that; all of it is of the past, and no reason not to start.
 func openEpochs(cfg *Config, n *notary) (*epochs, error) {
 	e := &epochs{dir: cfg.Liabilities, secret: cfg.Ring.LiabilitySalts(), notary: n}
 	if e.dir == "" {
@@ -51,23 +59,46 @@ func openEpochs(cfg *Config, n *notary) (*epochs, error) {
 	if err := os.MkdirAll(e.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("hub: %w", err)
 	}
-	notes, err := filepath.Glob(filepath.Join(e.dir, "*.note"))
-	if err != nil || len(notes) == 0 {
-		return e, err
+	whole, all, err := e.stored()
+	if err != nil {
+		return nil, fmt.Errorf("hub: %w", err)
 	}
-	newest := notes[len(notes)-1] // Glob sorts
-	var epoch uint64
-	if _, err := fmt.Sscanf(filepath.Base(newest), "%d.note", &epoch); err != nil {
-		return nil, fmt.Errorf("hub: %s is not the name of a proof of liabilities", newest)
+	if len(all) > 0 {
+		e.last = all[len(all)-1]
 	}
-	if err := e.open(epoch); err != nil {
-		return nil, fmt.Errorf("hub: proof of liabilities %s: %w", newest, err)
+	if len(whole) > 0 {
+		newest := whole[len(whole)-1]
+		if err := e.open(newest); err != nil {
+			cfg.Logger.Error("the newest proof of liabilities is damaged: there is none until the next is made", "epoch", newest, "err", err)
+		}
 	}
 	return e, nil
 }
 
+// stored are the numbers that there are files of, and those that are whole as far as the names tell, lowest first.
+func (e *epochs) stored() (whole, all []uint64, err error) {
+	files, err := os.ReadDir(e.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range files {
+		name, kind, _ := strings.Cut(f.Name(), ".")
+		epoch, err := strconv.ParseUint(name, 10, 63)
+		if err != nil || kind != "note" && kind != "tree" {
+			continue // nothing of ours
+		}
+		all = append(all, epoch)
+		if kind == "note" {
+			whole = append(whole, epoch)
+		}
+	}
+	slices.Sort(all)
+	slices.Sort(whole)
+	return whole, slices.Compact(all), nil
+}
+
 func (e *epochs) path(epoch uint64, kind string) string {
-	return filepath.Join(e.dir, fmt.Sprintf("%012d.%s", epoch, kind))
+	return filepath.Join(e.dir, fmt.Sprintf("%013d.%s", epoch, kind))
 }
 
 // open makes a whole epoch the one that is served.
@@ -149,7 +180,7 @@ func (h *Hub) MakeLiabilities() (tlog.Liabilities, error) {
 	h.mu.Lock()
 	view := h.state.View()
 	h.mu.Unlock()
-	l, err := e.make(view)
+	l, err := e.make(view, h.clock())
 	if err != nil {
 		return tlog.Liabilities{}, fmt.Errorf("making a proof of liabilities: %w", err)
 	}
@@ -157,11 +188,10 @@ func (h *Hub) MakeLiabilities() (tlog.Liabilities, error) {
 	return l, nil
 }
 
-func (e *epochs) make(view *ledger.View) (l tlog.Liabilities, err error) {
-	l = tlog.Liabilities{Epoch: 1, Block: view.Index(), Time: view.Time()}
-	if _, last, err := e.newest(); err == nil {
-		l.Epoch = last.Epoch + 1
-	}
+// make makes the epoch of a time. e.making must be held.
+func (e *epochs) make(view *ledger.View, now uint64) (l tlog.Liabilities, err error) {
+	l = tlog.Liabilities{Epoch: max(now, view.Time(), e.last+1), Block: view.Index(), Time: view.Time()}
+	e.last = l.Epoch
 	err = writeFile(e.path(l.Epoch, "tree"), func(f *os.File) (err error) {
 		l, err = tlog.WriteLiabilities(f, l, e.secret, holders{view})
 		return err
@@ -183,11 +213,16 @@ func (e *epochs) make(view *ledger.View) (l tlog.Liabilities, err error) {
 	if err := e.open(l.Epoch); err != nil {
 		return l, err
 	}
-	if l.Epoch > keptEpochs {
-		old := l.Epoch - keptEpochs
-		err = errors.Join(remove(e.path(old, "note")), remove(e.path(old, "tree")))
+	return l, e.prune()
+}
+
+// prune removes all but the newest epochs.
+func (e *epochs) prune() error {
+	_, all, err := e.stored()
+	for _, old := range all[:max(0, len(all)-keptEpochs)] {
+		err = errors.Join(err, remove(e.path(old, "note")), remove(e.path(old, "tree")))
 	}
-	return l, err
+	return err
 }
 
 func remove(path string) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -175,20 +176,22 @@ func TestLiabilities(t *testing.T) {
 	if err != nil || l.Leaves != 3 {
 		t.Fatalf("%+v, %v", l, err)
 	}
-	prove(a, 10_000, 1) // what is held in a channel is still his
-	prove(b, 0, 1)
+	first := l.Epoch
+	prove(a, 10_000, first) // what is held in a channel is still his
+	prove(b, 0, first)
 	r.must(transfer(a, b, 3000))
 	late := r.account(0)
-	prove(b, 0, 1)
+	prove(b, 0, first)
 	if _, err := r.LiabilityProof(late); !errors.Is(err, hub.ErrNotInEpoch) {
 		t.Errorf("an account that is too young: %v", err)
 	}
 	for range 3 {
-		if l, err = r.MakeLiabilities(); err != nil {
-			t.Fatal(err)
+		before := l.Epoch
+		if l, err = r.MakeLiabilities(); err != nil || l.Epoch <= before {
+			t.Fatalf("epoch %d after %d, %v", l.Epoch, before, err)
 		}
 	}
-	prove(b, 3000, 4)
+	prove(b, 3000, l.Epoch)
 	c := r.checkpoint()
 	if len(c.Extensions) != 1 || c.Extensions[0] != l.Line() {
 		t.Errorf("the checkpoint says %q, want %q", c.Extensions, l.Line())
@@ -199,26 +202,79 @@ func TestLiabilities(t *testing.T) {
 	}
 	r.stop()
 	r.start()
-	prove(a, 7000, 4)
+	prove(a, 7000, l.Epoch)
 	r.stop()
-	damaged := filepath.Join(r.cfg.Liabilities, "000000000004.tree")
-	if err := os.Truncate(damaged, 50); err != nil {
-		t.Fatal(err)
+}
+
+// TestLiabilitiesDamaged: no file in the folder keeps a hub from starting, nothing that is damaged is served, and no number is given
+// twice, whatever became of the files.
+func TestLiabilitiesDamaged(t *testing.T) {
+	r := newRig(t, setup{cfg: hub.Config{Liabilities: filepath.Join(t.TempDir(), "liabilities")}})
+	a := r.account(10_000)
+	var last uint64
+	remake := func() (note, tree string) {
+		t.Helper()
+		l, err := r.MakeLiabilities()
+		if err != nil || l.Epoch <= last {
+			t.Fatalf("epoch %d after %d, %v", l.Epoch, last, err)
+		}
+		last = l.Epoch
+		if _, err := r.LiabilityProof(a); err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Join(r.cfg.Liabilities, strconv.FormatUint(last, 10))
+		return name + ".note", name + ".tree"
 	}
-	if _, _, err := openHub(r.dir, r.cfg, r.took); !errors.Is(err, tlog.ErrForm) {
-		t.Errorf("with a damaged tree: %v", err)
+	for _, c := range []struct {
+		what   string
+		damage func(note, tree string) error
+	}{
+		{"tree cut off", func(_, tree string) error { return os.Truncate(tree, 50) }},
+		{"tree empty", func(_, tree string) error { return os.Truncate(tree, 0) }},
+		{"tree gone", func(_, tree string) error { return os.Remove(tree) }},
+		{"note cut off", func(note, _ string) error { return os.Truncate(note, 30) }},
+		{"note empty", func(note, _ string) error { return os.Truncate(note, 0) }},
+		{"note a folder", func(note, _ string) error { return errors.Join(os.Remove(note), os.Mkdir(note, 0o700)) }},
+		{"all gone", func(note, _ string) error { return os.RemoveAll(filepath.Dir(note)) }},
+		{"made by others", func(note, _ string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(note), "x.note"), nil, 0o600)
+		}},
+		{"far ahead", func(note, _ string) error {
+			last += 1_000_000_000 // a clock that was wrong
+			return os.WriteFile(filepath.Join(filepath.Dir(note), strconv.FormatUint(last, 10)+".note"), []byte("x"), 0o600)
+		}},
+	} {
+		damaged, tree := remake()
+		r.stop()
+		if err := c.damage(damaged, tree); err != nil {
+			t.Fatal(err)
+		}
+		r.start()
+		if _, err := r.LiabilityProof(a); err == nil != (c.what == "made by others") || err != nil && !errors.Is(err, hub.ErrNoEpoch) {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		if signed := r.checkpoint(); len(signed.Extensions) != 0 != (c.what == "made by others") {
+			t.Errorf("%s: the checkpoint says %q", c.what, signed.Extensions)
+		}
+		remake()
 	}
+	r.stop()
 }
 
 func TestLiabilitiesOnSchedule(t *testing.T) {
 	r := newRig(t, setup{cfg: hub.Config{Liabilities: filepath.Join(t.TempDir(), "liabilities"), EpochEvery: 50 * time.Millisecond}})
+	first := uint64(1<<64 - 1)
 	eventually(t, "a second epoch", func() bool {
 		signed, err := r.Liabilities()
 		if err != nil {
 			return false
 		}
 		l, err := tlog.OpenLiabilities(signed, r.logKey())
-		return err == nil && l.Epoch >= 2
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = min(first, l.Epoch)
+		return l.Epoch > first
 	})
 	r.stop()
 	off := newRig(t, setup{})

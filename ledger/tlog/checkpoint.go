@@ -17,7 +17,7 @@ import (
 //	hub.example.com/log                              origin
 //	20852163                                         size
 //	CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=     root
-//	liabilities epoch 7 block ... root ...           extension lines: see Liabilities
+//	liabilities epoch 1760000003000 block ... root ...           extension lines: see Liabilities
 type Checkpoint struct {
 	Origin     string // the log's address without the scheme; also the name of its key
 	Size       int64  // leaves

@@ -16,12 +16,12 @@ import (
 //
 //	millrace liabilities v1
 //	hub.example.com/log
-//	liabilities epoch 7 block 9000 time 1760000000000 leaves 3 total 1500 root CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+//	liabilities epoch 1760000003000 block 9000 time 1760000000000 leaves 3 total 1500 root CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 //
 // The third line also stands in the log's checkpoints as an extension line, until the next epoch's takes its place: who
 // compares checkpoints with others compares this, too.
 type Liabilities struct {
-	Epoch  uint64 // counts up from one
+	Epoch  uint64 // when it was made, in milliseconds since 1970, and above all epochs of the hub before it
 	Block  uint64 // index of the block after which the balances are taken
 	Time   uint64 // of that block, milliseconds since 1970
 	Leaves uint32 // holders
