@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,8 +37,9 @@ func (a *app) backupCommand() *cobra.Command {
 	c.Long = "Backup copies the ledger of the hub in --data to the folder --to, as it was at one moment: everything that was acknowledged\n" +
 		"before is in it. A running hub is asked for a copy (the token is the operator's) and goes on meanwhile; a stopped one's\n" +
 		"folder is taken as it is. What --to has from earlier backups is not copied again.\n\n" +
-		"Webhooks, and the secrets that sign their deliveries, are in it. The hub's keys are NOT: without them what was sealed to this hub cannot be opened, and with them and the key\n" +
-		"over them whoever finds the backup is the hub. Keep hub.keys and its key by themselves, or give --with-keys."
+		"Webhooks, and the secrets that sign their deliveries, are in it, and the newest proof of liabilities. The hub's keys are NOT: without\n" +
+		"them what was sealed to this hub cannot be opened, and with them and the key over them whoever finds the backup is the hub. Keep\n" +
+		"hub.keys and its key by themselves, or give --with-keys."
 	dataFlags(c, &s.config)
 	s.cred.bind(c.Flags())
 	c.Flags().StringVar(&s.place, "to", "", "folder of the backups, best on another disk; made if missing")
@@ -47,9 +49,10 @@ func (a *app) backupCommand() *cobra.Command {
 }
 
 func (s *saver) run(ctx context.Context, a *app, cfg config) (err error) {
-	o := backup.Options{Place: s.place, Progress: a.bytes("backing up"), Beside: map[string]string{
-		"webhooks.json": filepath.Join(cfg.Data, "webhooks.json"), // replaced as a whole, so a copy is one at some moment
-	}}
+	o := backup.Options{Place: s.place, Progress: a.bytes("backing up")}
+	if o.Beside, err = beside(cfg.Data); err != nil {
+		return err
+	}
 	if s.keys {
 		o.Keys = map[string]string{"hub.keys": cfg.keys()}
 		if kek := cfg.kek().File; kek != "" {
@@ -70,6 +73,22 @@ func (s *saver) run(ctx context.Context, a *app, cfg config) (err error) {
 	}
 	return a.print(shownBackup(r.Manifest, map[string]any{"to": s.place, "copied_bytes": r.Copied}),
 		"backup %s: %d files, %.1f MiB, of which %.1f MiB were new", r.Name, len(r.Files), mib(r.Size()), mib(r.Copied))
+}
+
+// beside are the files of a data folder that lie beside log and index. Each is replaced as a whole, so that a copy of it is one at
+// some moment. Of the proofs of liabilities it is the newest, looked for before the log is copied: none is of a later block.
+func beside(data string) (map[string]string, error) {
+	files := map[string]string{"webhooks.json": filepath.Join(data, "webhooks.json")}
+	notes, err := filepath.Glob(filepath.Join(data, "liabilities", "[0-9]*.note"))
+	if err != nil || len(notes) == 0 {
+		return files, err
+	}
+	newest := strings.TrimSuffix(filepath.Base(slices.Max(notes)), ".note") // the numbers have one length
+	for _, kind := range []string{".note", ".tree"} {
+		path := filepath.Join("liabilities", newest+kind)
+		files[path] = filepath.Join(data, path)
+	}
+	return files, nil
 }
 
 // backups are the copies that a running hub makes.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -110,6 +111,10 @@ func TestBackupOffline(t *testing.T) {
 	s := newHub(t)
 	account, token := s.account(t, "4711")
 	ok(t, "webhook", "add", "--hub", s.url, "--token-file", token, "http://127.0.0.1:9/hook")
+	var epochs []int64
+	for range 2 {
+		epochs = append(epochs, number(t, ok(t, "liability", "make", "--hub", s.url, "--token-file", s.operator)["epoch"]))
+	}
 	s.stop()
 	place, dir := filepath.Join(t.TempDir(), "backups"), t.TempDir()
 	fails(t, exitUsage, "is empty", "backup", "--data", s.dir, "--to", "")
@@ -155,6 +160,19 @@ func TestBackupOffline(t *testing.T) {
 	r = millrace(t, nil, nil, "webhook", "list", "--hub", again.url, "--token-file", token)
 	if r.code != 0 || !strings.Contains(r.out, "http://127.0.0.1:9/hook") {
 		t.Errorf("webhooks of the restored hub: %+v", r)
+	}
+
+	proof := filepath.Join(dir, "proof")
+	ok(t, "liability", "get", "--hub", again.url, "--token-file", token, "-o", proof)
+	if b, err := os.ReadFile(proof); err != nil || !strings.Contains(string(b), fmt.Sprintf("\nliabilities epoch %d ", epochs[1])) {
+		t.Errorf("proof of the restored hub: %s, %v; want epoch %d", b, err, epochs[1])
+	}
+	if files, err := filepath.Glob(filepath.Join(whole, "liabilities", "*")); err != nil || len(files) != 2 {
+		t.Errorf("restored %v, %v: want the newest epoch", files, err)
+	}
+	next := number(t, ok(t, "liability", "make", "--hub", again.url, "--token-file", again.operator)["epoch"])
+	if next <= epochs[1] || epochs[1] <= epochs[0] {
+		t.Errorf("epoch %d after %v", next, epochs)
 	}
 
 	damaged := 0
