@@ -5,7 +5,10 @@ import (
 	"time"
 )
 
-const MaxParked = maxParked
+const (
+	MaxParked   = maxParked
+	MaxAccounts = maxAccounts
+)
 
 var Retries = retries[:]
 

@@ -47,8 +47,8 @@ func (d *Dispatcher) insert(e *endpoint) error {
 		return ErrClosed
 	case len(d.owned(e.Account)) >= MaxPerAccount:
 		return fmt.Errorf("%w: an account has at most %d", ErrFull, MaxPerAccount)
-	case len(d.endpoints) >= maxEndpoints:
-		return fmt.Errorf("%w: this hub has %d, and takes no more", ErrFull, maxEndpoints)
+	case len(d.endpoints) >= maxEndpoints, e.Account != 0 && len(d.endpoints)-len(d.owned(0)) >= maxAccounts:
+		return fmt.Errorf("%w: this hub takes no more", ErrFull)
 	}
 	d.endpoints[e.ID] = e
 	return nil

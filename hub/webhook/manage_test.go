@@ -2,12 +2,14 @@ package webhook_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/millrace/millrace/hub/webhook"
+	"github.com/millrace/millrace/ledger"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -57,6 +59,44 @@ func TestBounds(t *testing.T) {
 	if _, _, err := r.Add(bob, "http://127.0.0.1:1/", nil); !errors.Is(err, webhook.ErrClosed) {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestOperatorsPlaces: many accounts together cannot take the operator's places.
+func TestOperatorsPlaces(t *testing.T) {
+	r := newRig(t)
+	id, _ := r.add(alice, "http://127.0.0.1:1/")
+	r.stop()
+	text, err := os.ReadFile(r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, all := between(string(text)), []string{}
+	for i := range webhook.MaxAccounts {
+		next := strings.Replace(one, id, fmt.Sprintf("wh_%016x", i), 1)
+		all = append(all, strings.Replace(next, fmt.Sprintf(`"account": %d`, alice), fmt.Sprintf(`"account": %d`, int(alice)+i), 1))
+	}
+	if err := os.WriteFile(r.path, []byte(strings.Replace(string(text), one, strings.Join(all, ",\n"), 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.start(true)
+	last := alice + webhook.MaxAccounts - 1
+	r.only(last)
+	full := func(account ledger.AccountNo) {
+		t.Helper()
+		if _, _, err := r.Add(account, "http://127.0.0.1:1/", nil); !errors.Is(err, webhook.ErrFull) {
+			t.Errorf("%v", err)
+		}
+	}
+	full(last + 1)
+	for range webhook.MaxPerAccount {
+		r.add(0, "http://127.0.0.1:1/")
+	}
+	full(0)
+	full(last + 1)
+	if err := r.Remove(alice, r.only(alice).ID); err != nil {
+		t.Fatal(err)
+	}
+	r.add(last+1, "http://127.0.0.1:1/")
 }
 
 // TestDiskFails: what cannot be kept is not done.

@@ -57,6 +57,7 @@ const (
 	MaxBody       = 20_000 // bytes; the specification asks for less than 20 KB
 	MaxURL        = 1024
 	maxEndpoints  = 1024
+	maxAccounts   = maxEndpoints - MaxPerAccount // of all accounts together: they cannot take the operator's places
 	maxParked     = 8
 )
 
