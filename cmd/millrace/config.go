@@ -50,7 +50,8 @@ type config struct {
 	KEKCredential string `toml:"kek_credential"`
 	// MaxConnections bounds the open connections of the API. Zero is refused.
 	MaxConnections int `toml:"max_connections"`
-	// MaxStreams bounds the event streams and statements that are open, of which one account has at most 16. Zero is refused.
+	// MaxStreams bounds the event streams and statements that are open, of which one account has at most 16. A quarter, at most 16, is the
+	// operator's alone. Zero is refused.
 	MaxStreams int `toml:"max_streams"`
 	// MaxQueueOps bounds the ops that wait for a block; the next one is told that the hub is overloaded. Zero is refused.
 	MaxQueueOps int `toml:"max_queue_ops"`

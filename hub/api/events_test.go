@@ -181,6 +181,23 @@ func TestEventStreamsBound(t *testing.T) {
 	}
 }
 
+// TestOperatorsStreams: accounts together cannot have all streams, and the operator's take nothing from theirs.
+func TestOperatorsStreams(t *testing.T) {
+	config := setup{}
+	config.api.MaxStreams = 8
+	r := config.rig(t)
+	a, b := r.user(0), r.user(0)
+	op := a.with(r.operator)
+	op.stream("/v1/events", "")
+	for _, u := range []user{a, a, a, b, b, b} {
+		u.stream("/v1/accounts/"+u.account+"/events", "")
+	}
+	a.get("/v1/accounts/"+a.account+"/events").refused(503, "streams_full", "close one")
+	b.get("/v1/accounts/"+b.account+"/statement").refused(503, "streams_full", "close one")
+	op.stream("/v1/accounts/"+b.account+"/events", "")
+	op.get("/v1/events").refused(503, "streams_full", "close one")
+}
+
 // TestSlowReader: a client that does not read holds up neither the payments nor the stop, and is dropped.
 func TestSlowReader(t *testing.T) {
 	config := setup{ping: 10 * time.Millisecond}

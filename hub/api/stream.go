@@ -22,10 +22,14 @@ type streams struct {
 // perAccount bounds an account's share of the streams, so that one cannot have them all.
 const perAccount = 16
 
+// kept is how many streams are the operator's alone, so that many accounts cannot have them all either.
+func (s *streams) kept() int { return min(perAccount, s.most/4) }
+
 func (s *streams) open(account ledger.AccountNo) *problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all >= s.most || s.of[account] >= perAccount {
+	others := s.all - s.of[0]
+	if s.all >= s.most || s.of[account] >= perAccount || account != 0 && others >= s.most-s.kept() {
 		return &problem{status: 503, code: "streams_full", retryable: true, detail: "the hub has as many event streams and statements open as it takes, from all or from this account: close one, or try again"}
 	}
 	s.all++
