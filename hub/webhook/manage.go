@@ -194,6 +194,9 @@ func (d *Dispatcher) ReplayParked(account ledger.AccountNo, id, delivery string)
 
 func (d *Dispatcher) restart(account ledger.AccountNo, id string, f func(*endpoint) error) (view Endpoint, err error) {
 	err = d.with(account, id, func(e *endpoint) error {
+		if err := checkURL(e.URL, d.cfg.Development); err != nil { // see refuse
+			return err
+		}
 		if err := f(e); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/hub/webhook"
+	"github.com/millrace/millrace/ledger"
 )
 
 func TestPublic(t *testing.T) {
@@ -80,6 +81,41 @@ func TestDialGuard(t *testing.T) {
 	if e := r.only(alice); !strings.Contains(e.Error, "public internet") || reached.Load() != 0 {
 		t.Errorf("%+v, reached %d times", e, reached.Load())
 	}
+}
+
+// TestLeftDevelopment: what only a hub in development may call is not called by one that is not any more, and its owner sees why.
+func TestLeftDevelopment(t *testing.T) {
+	r, to := newRig(t), newReceiver(t)
+	id, _ := r.add(alice, to.URL)
+	r.add(bob, "https://127.0.0.1:1/")
+	r.add(0, "https://localhost:1/")
+	r.stop()
+	r.history.pay(alice, 3)
+	r.start(false)
+	for account, want := range map[ledger.AccountNo]string{alice: "want https://", bob: "public internet"} {
+		e := r.only(account)
+		if !strings.Contains(e.Disabled, want) || !strings.Contains(r.log.String(), e.ID) {
+			t.Errorf("%+v: want it disabled: %s", e, want)
+		}
+		if _, err := r.Replay(account, e.ID, 0); !errors.Is(err, webhook.ErrURL) {
+			t.Errorf("replayed: %v", err)
+		}
+		if _, err := r.ReplayParked(account, e.ID, ""); !errors.Is(err, webhook.ErrURL) || r.only(account).Disabled != e.Disabled {
+			t.Errorf("replayed: %v", err)
+		}
+	}
+	if e := r.only(0); e.Disabled != "" {
+		t.Errorf("disabled: %+v", e)
+	}
+	r.stop()
+	if n := len(to.got()); n != 0 {
+		t.Errorf("%d deliveries", n)
+	}
+	r.start(true)
+	if _, err := r.Replay(alice, id, 0); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all has arrived", func() bool { return len(to.seqs()) == 3 })
 }
 
 // TestDetours: no redirect is followed, and no proxy of the environment asked.

@@ -122,7 +122,18 @@ func New(cfg Config) (*Dispatcher, error) {
 	d := &Dispatcher{cfg: cfg, client: newClient(cfg.Development), file: file{path: cfg.Path}, endpoints: endpoints}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.metrics = newMetrics(d)
+	d.refuse()
 	return d, nil
+}
+
+// refuse disables the endpoints that could not be made any more, as when a hub that was in development is not.
+func (d *Dispatcher) refuse() {
+	for e := range maps.Values(d.endpoints) {
+		if err := checkURL(e.URL, d.cfg.Development); err != nil {
+			e.Disabled = err.Error()
+			d.cfg.Logger.Warn("a webhook is disabled", "webhook", e.ID, "err", err)
+		}
+	}
 }
 
 // Start begins to deliver. The source must be whole. Where the ledger was put back to an earlier state, from a backup, webhooks
