@@ -133,9 +133,7 @@ func (r *rig) start(ctx context.Context) error {
 	if err := s.Start(ctx, h.Machine(), kept); err != nil {
 		return errors.Join(err, s.Close(), x.Close())
 	}
-	if err := h.Start(s); err != nil {
-		return errors.Join(err, s.Close(), x.Close())
-	}
+	h.Start(s)
 	r.hub, r.index, r.open = h, x, true
 	r.logged = r.bytes.Load()
 	if r.length, err = written(filepath.Join(r.dir, "ledger")); err != nil {

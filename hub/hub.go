@@ -159,17 +159,13 @@ func New(cfg Config) (*Hub, error) {
 // Machine is what the log drives.
 func (h *Hub) Machine() Machine { return Machine{h} }
 
-// Start begins to take ops. The log must have replayed the machine. The error is that of an index which is not the log's.
-func (h *Hub) Start(log Log) error {
-	if err := h.cfg.Index.Follows(h.state.Index(), h.state.Head()); err != nil {
-		return err
-	}
+// Start begins to take ops. The log must have replayed the machine.
+func (h *Hub) Start(log Log) {
 	h.log = log
 	h.show(h.state.Seq())
 	go h.sequence()
 	go h.sweep()
 	go h.publish()
-	return nil
 }
 
 // Submit has a batch decided, and returns when every op in it is: b.Out then has the outcomes. On an error nothing is known

@@ -81,9 +81,7 @@ func victim(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := h.Start(s); err != nil {
-		return err
-	}
+	h.Start(s)
 	var wg sync.WaitGroup
 	for i := range killBuyers {
 		wg.Go(func() {

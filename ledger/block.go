@@ -112,6 +112,9 @@ func HeaderOf(block []byte) Header {
 	}
 }
 
+// SumOf is the checksum that a block of the log carries.
+func SumOf(block []byte) uint32 { return binary.LittleEndian.Uint32(block[76:]) }
+
 func blockCRC(block []byte) uint32 {
 	crc := crc32.Update(0, castagnoli, block[:76])
 	return crc32.Update(crc, castagnoli, block[HeaderSize:])

@@ -88,9 +88,7 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	if err := n.store.Start(ctx, n.hub.Machine(), n.index); err != nil {
 		return n, ofData(err)
 	}
-	if err := n.hub.Start(n.store); err != nil {
-		return n, ofData(err)
-	}
+	n.hub.Start(n.store)
 	n.started = true
 	n.hub.WatchLag(n.store.Lag)
 	n.hub.WatchSpace(n.store.Space)

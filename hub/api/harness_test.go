@@ -102,7 +102,7 @@ func (r *rig) open() {
 	} else {
 		log = r.pebble(filepath.Join(r.dir, "data"))
 	}
-	r.must(r.hub.Start(log))
+	r.hub.Start(log)
 	r.webhooks, err = webhook.New(webhook.Config{Path: filepath.Join(r.dir, "webhooks.json"), Source: r.hub, Contents: r.hub.ContentID, Development: true})
 	r.must(err)
 	r.webhooks.Start()

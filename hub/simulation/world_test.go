@@ -220,9 +220,9 @@ func (w *world) repeat(l *life, a ack) error {
 // restored: the newest checkpoint, with the rest of the log behind it, is the same ledger. No other checkpoint may come meanwhile:
 // it would let go of ids that a replay from this one asks for.
 func (w *world) restored(l *life) error {
-	at, ok, err := l.index.State()
-	if err != nil || !ok {
-		return err
+	at, _ := l.index.Covered()
+	if at == 0 {
+		return nil
 	}
 	r, err := l.index.ReadState()
 	if err != nil {

@@ -10,13 +10,15 @@ import (
 // Checkpoints keep the machine's state as it was after some block, so that a start replays only what came after it. They are
 // derived from the log, as all indexes are: without them, a start replays everything.
 type Checkpoints interface {
-	// State is the index of the block that the newest durable checkpoint was taken after, and false if there is none.
-	State() (index uint64, ok bool, err error)
+	// Follows refuses what was derived from another log, or from one with more blocks than this, whose last one is given. sum
+	// returns the checksum of one of the log's blocks.
+	Follows(last uint64, sum func(index uint64) (uint32, error)) error
 	// ReadState reads that checkpoint, as ledger.Restore wants it.
 	ReadState() (io.ReadCloser, error)
 	// Checkpoint takes over a view, to be made durable in the background.
 	Checkpoint(*ledger.View)
-	// Covered is the index of the newest durable checkpoint, and how many bytes it took to write it.
+	// Covered is the index of the block that the newest durable checkpoint was taken after, zero for none, and how many bytes it
+	// took to write it.
 	Covered() (index uint64, bytes int64)
 }
 
@@ -45,9 +47,9 @@ func (s *Store) restore(m Machine, kept Checkpoints) (uint64, error) {
 	if kept == nil {
 		return 0, nil
 	}
-	index, ok, err := kept.State()
-	if err != nil || !ok {
-		return 0, err
+	index, _ := kept.Covered()
+	if index == 0 {
+		return 0, nil
 	}
 	r, err := kept.ReadState()
 	if err != nil {

@@ -212,8 +212,23 @@ func (s *Store) Replay(ctx context.Context, m Machine, kept Checkpoints) (last u
 	if err := s.checkEnd(last); err != nil {
 		return last, err
 	}
+	if kept != nil {
+		if err := kept.Follows(last, s.sum); err != nil {
+			return last, err
+		}
+	}
 	s.opts.Logger.Info("ledger open", "block", last, "checkpoint", from, "replayed", last-from, "took", time.Since(began))
 	return last, nil
+}
+
+// sum is the checksum of a block of the log.
+func (s *Store) sum(index uint64) (uint32, error) {
+	block, closer, err := s.db.Get(blockKey(index))
+	if err != nil {
+		return 0, readError(index, err)
+	}
+	sum := ledger.SumOf(block)
+	return sum, closer.Close()
 }
 
 // checkEnd refuses a log that ends before a checkpoint that was taken of it.

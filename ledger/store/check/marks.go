@@ -10,11 +10,15 @@ import (
 type marks struct {
 	c      *checker
 	blocks uint64
+	sum    uint32 // of the last one
 }
 
 func newMarks(c *checker) (*marks, error) { return &marks{c: c}, nil }
 
-func (m *marks) follow(*ledger.Record, *ledger.State) { m.blocks++ }
+func (m *marks) follow(r *ledger.Record, _ *ledger.State) {
+	m.blocks++
+	m.sum = ledger.SumOf(r.Block)
+}
 
 func (m *marks) finish(s *ledger.State) {
 	wrong := func(what string, got, want any) {
@@ -32,6 +36,9 @@ func (m *marks) finish(s *ledger.State) {
 	}
 	if head := s.Head(); w.Head != head {
 		wrong("head", fmt.Sprintf("%x", w.Head), fmt.Sprintf("%x", head))
+	}
+	if w.Sum != m.sum {
+		wrong("checksum", w.Sum, m.sum)
 	}
 	end, err := m.c.rows.ErasEnd()
 	if err != nil {

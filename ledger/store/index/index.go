@@ -145,17 +145,23 @@ func (x *Index) Watermark() (index, seq uint64) {
 	return x.durable.index, x.durable.seq
 }
 
-// Follows refuses an index that is ahead of its log, or of another one, when a start has come to the log's last block. Of entries
-// that the log does not have, it would find ids and entitlements, and their place in the histories would be taken.
-func (x *Index) Follows(last uint64, head [32]byte) error {
+// Follows refuses an index that is ahead of its log, whose last block is given, or of another log: it would find ids and entitlements
+// of entries that the log does not have, and a start would go on from another ledger. sum is that of a block of the log.
+func (x *Index) Follows(last uint64, sum func(index uint64) (uint32, error)) error {
 	x.mu.Lock()
 	w := x.durable
 	x.mu.Unlock()
-	switch {
-	case w.index > last:
+	if w.index == 0 {
+		return nil
+	}
+	if w.index > last {
 		return corrupt("it ends with block %d, and the log with block %d", w.index, last)
-	case w.index == last && w.index > 0 && w.head != head:
-		return corrupt("block %d has head %x in it, and %x in the log", last, w.head, head)
+	}
+	switch has, err := sum(w.index); {
+	case err != nil:
+		return err
+	case has != w.sum:
+		return corrupt("it ends with another block %d than the log has", w.index)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 const format = pebble.FormatValueSeparation
 
 // version is that of the rows: another one is not read, but made anew.
-const version = 1
+const version = 2
 
 // backoff is how long the builder and pebble wait on a full disk before they try again.
 const backoff = 250 * time.Millisecond
@@ -30,26 +30,27 @@ const building = "building"
 
 // watermark is how far the index is: all that it holds of the blocks up to one of them, and nothing of later ones.
 //
-//	+---------+-------+-----+--------+--------+----------+
-//	| version | index | seq | blocks | leaves | head     |
-//	| u8      | u64   | u64 | u64    | u64    | 32 bytes |
-//	+---------+-------+-----+--------+--------+----------+
+//	+---------+-------+-----+--------+--------+----------+-----+
+//	| version | index | seq | blocks | leaves | head     | sum |
+//	| u8      | u64   | u64 | u64    | u64    | 32 bytes | u32 |
+//	+---------+-------+-----+--------+--------+----------+-----+
 type watermark struct {
 	index  uint64   // of the last block
 	seq    uint64   // of its last entry
 	blocks uint64   // their number
 	leaves uint64   // of the transparency log: as many as blocks, or none
 	head   [32]byte // of the ledger after the last block
+	sum    uint32   // that block's checksum, by which it is known
 }
 
-const watermarkSize = 1 + 4*8 + 32
+const watermarkSize = 1 + 4*8 + 32 + 4
 
 func (w *watermark) encode() []byte {
 	b := append(make([]byte, 0, watermarkSize), version)
 	for _, n := range [...]uint64{w.index, w.seq, w.blocks, w.leaves} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
-	return append(b, w.head[:]...)
+	return binary.LittleEndian.AppendUint32(append(b, w.head[:]...), w.sum)
 }
 
 func decodeWatermark(b []byte) (w watermark, err error) {
@@ -63,6 +64,7 @@ func decodeWatermark(b []byte) (w watermark, err error) {
 		*n = binary.LittleEndian.Uint64(b[1+8*i:])
 	}
 	copy(w.head[:], b[1+4*8:])
+	w.sum = binary.LittleEndian.Uint32(b[1+4*8+32:])
 	return w, nil
 }
 

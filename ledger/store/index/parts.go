@@ -62,12 +62,6 @@ func (x *Index) Covered() (index uint64, bytes int64) {
 	return x.covered.index, int64(x.covered.bytes)
 }
 
-// State is the index of the block that the newest durable checkpoint was taken after, and false if there is none.
-func (x *Index) State() (index uint64, ok bool, err error) {
-	index, _ = x.Covered()
-	return index, index > 0, nil
-}
-
 // checkpoints is the goroutine that makes them. They are not part of the segments, which come several times a second when a
 // checkpoint takes seconds: then Append would wait for it.
 func (x *Index) checkpoints() {

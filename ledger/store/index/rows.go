@@ -40,6 +40,7 @@ type Watermark struct {
 	Blocks uint64 // their number
 	Leaves uint64 // of the transparency log
 	Head   [32]byte
+	Sum    uint32 // of the last block: see ledger.SumOf
 }
 
 // Watermark is zero for an empty index.
@@ -49,7 +50,7 @@ func (r *Rows) Watermark() (Watermark, error) {
 		return Watermark{}, err
 	}
 	w, err := decodeWatermark(b)
-	return Watermark{w.index, w.seq, w.blocks, w.leaves, w.head}, err
+	return Watermark{w.index, w.seq, w.blocks, w.leaves, w.head, w.sum}, err
 }
 
 // Checkpoint is the index of the block that the state in the index was taken after, zero if there is none, and that block's time

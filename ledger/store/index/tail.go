@@ -37,6 +37,9 @@ func (s *segment) append(r *record) {
 	s.legs += len(r.Legs)
 	s.bytes += int(unsafe.Sizeof(record{})) + len(r.Legs)*int(unsafe.Sizeof(ledger.Leg{})) + len(r.Block)
 	s.after.index, s.after.seq, s.after.blocks, s.after.head = r.Index, r.Last(), r.number+1, r.Head
+	if len(r.Block) >= ledger.HeaderSize {
+		s.after.sum = ledger.SumOf(r.Block)
+	}
 }
 
 // Append takes what a block did, in the order of the log, and copies it. Blocks at or below the watermark are ignored. It
