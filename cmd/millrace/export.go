@@ -154,8 +154,6 @@ func (r *replay) run() error {
 		return r.err
 	case err != nil:
 		return ofData(err)
-	case r.state.Index() < r.block:
-		return fmt.Errorf("%w: the index knows block %d, and the log ends with block %d", store.ErrCorrupt, r.block, r.state.Index())
 	case r.asked.last > newest || r.asked.first > max(newest, 1):
 		return usage("the log ends with entry %d", newest)
 	}

@@ -245,7 +245,7 @@ func TestExportIndexed(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "index"), filepath.Join(short, "index")); err != nil {
 		t.Fatal(err)
 	}
-	fails(t, exitData, "index knows block 12", "export", "--data", short, "-o", got)
+	fails(t, exitData, "it ends with block 12", "export", "--data", short, "-o", got)
 	onlyIn(t, folder, "want")
 }
 
