@@ -93,6 +93,17 @@ func (e *endpoint) failed(why failure, now uint64) (isParked bool) {
 	return true
 }
 
+// back gives up the delivery that is pending or, without one, comes next, and moves the cursor before it.
+func (e *endpoint) back(s span) {
+	e.Cursor = min(e.Cursor, max(s.First, 1)-1)
+	if e.Pending != nil {
+		e.Pending = nil
+	} else {
+		e.Again = e.Again[1:]
+	}
+	e.dirty = true
+}
+
 // truncate forgets what lies behind the newest entry there is.
 func (e *endpoint) truncate(newest uint64) (ahead bool) {
 	if e.Cursor > newest {

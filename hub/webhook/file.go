@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,12 +20,20 @@ import (
 // maxFile is more than the largest state: maxEndpoints of a URL, secrets and parked deliveries, some 6 KiB each.
 const maxFile = 16 << 20
 
-const fileVersion = 1
+// fileVersion is 2 since the file has a checksum.
+const fileVersion = 2
 
-// state is what is on the disk, as JSON. It holds secrets: the file is its owner's alone.
+// state is what is on the disk, as JSON. It holds secrets: the file is its owner's alone. Nobody but the hub writes it: a URL, a
+// secret or a cursor that changed under it would be acted on.
 type state struct {
-	Version   int         `json:"version"`
-	Endpoints []*endpoint `json:"endpoints"`
+	Version   int             `json:"version"`
+	Sum       string          `json:"sha256"`    // of the bytes of Endpoints, in hex
+	Endpoints json.RawMessage `json:"endpoints"` // a list of endpoint
+}
+
+func sum(text []byte) string {
+	digest := sha256.Sum256(text)
+	return hex.EncodeToString(digest[:])
 }
 
 // file is where the state lies: written as a whole, under another name, which then takes the place of the one before.
@@ -72,13 +83,18 @@ func (d *Dispatcher) save(version uint64) error {
 
 // encode is the state as it is now. d.mu must be held.
 func (d *Dispatcher) encode() ([]byte, error) {
-	s := state{Version: fileVersion, Endpoints: []*endpoint{}}
+	all := make([]*endpoint, 0, len(d.endpoints))
 	for _, e := range d.endpoints {
-		s.Endpoints = append(s.Endpoints, e)
+		all = append(all, e)
 		e.dirty = false
 	}
-	slices.SortFunc(s.Endpoints, func(a, b *endpoint) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
-	return json.MarshalIndent(s, "", " ")
+	slices.SortFunc(all, func(a, b *endpoint) int { return strings.Compare(a.ID, b.ID) })
+	text, err := json.MarshalIndent(all, " ", " ")
+	if err != nil {
+		return nil, err
+	}
+	// Not by json.Marshal, which would write the list in another form than the one summed.
+	return fmt.Appendf(nil, "{\n \"version\": %d,\n \"sha256\": %q,\n \"endpoints\": %s\n}\n", fileVersion, sum(text), text), nil
 }
 
 // load reads a state, and no state where there is no file.
@@ -96,19 +112,11 @@ func load(path string) (map[string]*endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	var s state
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil || len(text) > maxFile {
-		return nil, fmt.Errorf("%s: %w", path, ErrFile) // without the cause, which could quote a secret
+	list, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: put back the one of a backup, or move it away: the hub then starts without webhooks", path, err)
 	}
-	if s.Version != fileVersion || len(s.Endpoints) > maxEndpoints {
-		return nil, fmt.Errorf("%s: version %d, %d webhooks: %w", path, s.Version, len(s.Endpoints), ErrFile)
-	}
-	for i, e := range s.Endpoints {
-		if e == nil || !e.sound() || endpoints[e.ID] != nil {
-			return nil, fmt.Errorf("%s: webhook %d: %w", path, i, ErrFile)
-		}
+	for _, e := range list {
 		if e.Pending != nil {
 			e.Pending.promised = true
 		}
@@ -116,6 +124,40 @@ func load(path string) (map[string]*endpoint, error) {
 		endpoints[e.ID] = e
 	}
 	return endpoints, nil
+}
+
+// parse takes the endpoints out of a file as it was written. An error is without its cause, which could quote a secret.
+func parse(text []byte) (list []*endpoint, err error) {
+	var s state
+	if err := strict(text, &s); err != nil || len(text) > maxFile {
+		return nil, ErrFile
+	}
+	if s.Version != fileVersion {
+		return nil, fmt.Errorf("version %d: %w", s.Version, ErrFile)
+	}
+	if s.Sum != sum(s.Endpoints) {
+		return nil, fmt.Errorf("it was changed or damaged, its checksum does not match: %w", ErrFile)
+	}
+	if err := strict(s.Endpoints, &list); err != nil {
+		return nil, ErrFile
+	}
+	if len(list) > maxEndpoints {
+		return nil, fmt.Errorf("%d webhooks: %w", len(list), ErrFile)
+	}
+	known := make(map[string]bool)
+	for i, e := range list {
+		if e == nil || !e.sound() || known[e.ID] {
+			return nil, fmt.Errorf("webhook %d: %w", i, ErrFile)
+		}
+		known[e.ID] = true
+	}
+	return list, nil
+}
+
+func strict(text []byte, to any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	return dec.Decode(to)
 }
 
 // sound says whether an endpoint from the disk is one that could have been written.

@@ -32,8 +32,7 @@ func (d *Dispatcher) follow(ctx context.Context, e *endpoint) {
 			d.cfg.Logger.Error("reading entries for a webhook", "webhook", e.ID, "err", err)
 			d.wait(ctx, e, nil, errorPause)
 		case w.Last != 0 && b.span != w.span:
-			d.cfg.Logger.Error("the ledger does not have what a webhook is to get", "webhook", e.ID, "first", w.First, "last", w.Last)
-			d.wait(ctx, e, nil, errorPause)
+			d.back(e, w)
 		case b.entries == 0:
 			d.idle(ctx, e, w, appended)
 		case !d.promise(e, w, b.span):
@@ -104,6 +103,19 @@ func (d *Dispatcher) promise(e *endpoint, w work, s span) bool {
 	defer d.mu.Unlock()
 	p.promised = true
 	return true
+}
+
+// back has an endpoint go on before a delivery whose entries are not the ledger's any more, as after a restore: what the ledger has
+// from there on is sent, cut anew, and nothing is skipped.
+func (d *Dispatcher) back(e *endpoint, w work) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e.turn != w.turn {
+		return
+	}
+	e.back(w.span)
+	d.cfg.Logger.Warn("the ledger does not have what a webhook was to get: it goes back", "webhook", e.ID, "first", w.First,
+		"last", w.Last, "cursor", e.Cursor)
 }
 
 // settle keeps the outcome of an attempt.

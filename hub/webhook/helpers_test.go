@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -252,6 +254,33 @@ func (r *rig) config(development bool) webhook.Config {
 	return webhook.Config{Path: r.path, Source: r.history, Development: development, Clock: r.clock.millis, After: r.clock.after,
 		Contents: func(uint32) (ledger.ContentID, bool) { return ledger.ContentID{}, false },
 		Logger:   slog.New(slog.NewTextHandler(r.log, nil))}
+}
+
+// edit changes the text of the file, and sums it anew.
+func (r *rig) edit(change func(text string) string) {
+	r.t.Helper()
+	text, err := os.ReadFile(r.path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	changed := change(string(text))
+	if changed == string(text) {
+		r.t.Fatal("nothing changed")
+	}
+	if err := os.WriteFile(r.path, []byte(resum(changed)), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// resum gives a file's text the checksum that belongs to it.
+func resum(text string) string {
+	head, list, ok := strings.Cut(text, `"endpoints": `)
+	if !ok {
+		return text
+	}
+	sum := sha256.Sum256([]byte(strings.TrimSuffix(list, "\n}\n")))
+	before, _, _ := strings.Cut(head, `"sha256"`)
+	return fmt.Sprintf("%s\"sha256\": \"%x\",\n \"endpoints\": %s", before, sum, list)
 }
 
 func (r *rig) start(development bool) {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/hub/webhook"
 	"github.com/millrace/millrace/ledger"
@@ -66,18 +68,14 @@ func TestOperatorsPlaces(t *testing.T) {
 	r := newRig(t)
 	id, _ := r.add(alice, "http://127.0.0.1:1/")
 	r.stop()
-	text, err := os.ReadFile(r.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	one, all := between(string(text)), []string{}
-	for i := range webhook.MaxAccounts {
-		next := strings.Replace(one, id, fmt.Sprintf("wh_%016x", i), 1)
-		all = append(all, strings.Replace(next, fmt.Sprintf(`"account": %d`, alice), fmt.Sprintf(`"account": %d`, int(alice)+i), 1))
-	}
-	if err := os.WriteFile(r.path, []byte(strings.Replace(string(text), one, strings.Join(all, ",\n"), 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	r.edit(func(text string) string {
+		one, all := between(text), []string{}
+		for i := range webhook.MaxAccounts {
+			next := strings.Replace(one, id, fmt.Sprintf("wh_%016x", i), 1)
+			all = append(all, strings.Replace(next, fmt.Sprintf(`"account": %d`, alice), fmt.Sprintf(`"account": %d`, int(alice)+i), 1))
+		}
+		return strings.Replace(text, one, strings.Join(all, ",\n"), 1)
+	})
 	r.start(true)
 	last := alice + webhook.MaxAccounts - 1
 	r.only(last)
@@ -138,25 +136,50 @@ func TestFile(t *testing.T) {
 	}
 	text := string(good)
 	for name, bad := range map[string]string{
-		"empty": "", "cut off": text[:len(text)/2], "newer": strings.Replace(text, `"version": 1`, `"version": 2`, 1),
+		"another cursor":  strings.Replace(text, `"cursor": 0`, `"cursor": 1`, 1),
+		"another account": strings.Replace(text, fmt.Sprintf(`"account": %d`, alice), fmt.Sprintf(`"account": %d`, bob), 1),
+		"another URL":     strings.Replace(text, "127.0.0.1:1", "127.0.0.2:1", 1),
+		"another secret":  strings.Replace(text, secret[6:], strings.Repeat("A", 43)+"=", 1),
+		"no checksum":     strings.Replace(text, `"sha256"`, `"sha1"`, 1),
+	} {
+		r.refused(name, text, bad, secret)
+		if name != "no checksum" {
+			r.accepted(name, resum(bad))
+		}
+	}
+	for name, bad := range map[string]string{
+		"empty": "", "cut off": text[:len(text)/2], "newer": strings.Replace(text, `"version": 2`, `"version": 3`, 1),
 		"unknown member": strings.Replace(text, `"created"`, `"made"`, 1), "no secret": strings.Replace(text, secret[6:], "", 1),
 		"bad URL": strings.Replace(text, "http:", "gopher:", 1), "twice": strings.Replace(text, "\n  }\n", "\n  },"+between(text)+"\n", 1),
 	} {
-		if bad == text {
-			t.Fatalf("%s: nothing changed", name)
-		}
-		if err := os.WriteFile(r.path, []byte(bad), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := webhook.New(r.config(true)); !errors.Is(err, webhook.ErrFile) || strings.Contains(err.Error(), secret[6:]) {
-			t.Errorf("%s: %v", name, err)
-		}
+		r.refused(name, text, resum(bad), secret)
 	}
-	if err := os.WriteFile(r.path, good, 0o600); err != nil {
-		t.Fatal(err)
+	r.accepted("as it was", text)
+}
+
+// refused says that a hub does not start on a changed file, and why, without telling a secret.
+func (r *rig) refused(name, text, bad, secret string) {
+	r.t.Helper()
+	if bad == text {
+		r.t.Fatalf("%s: nothing changed", name)
+	}
+	if err := os.WriteFile(r.path, []byte(bad), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	_, err := webhook.New(r.config(true))
+	if !errors.Is(err, webhook.ErrFile) || strings.Contains(err.Error(), secret[6:]) || !strings.Contains(err.Error(), r.path) ||
+		!strings.Contains(err.Error(), "move it away") {
+		r.t.Errorf("%s: %v", name, err)
+	}
+}
+
+func (r *rig) accepted(name, text string) {
+	r.t.Helper()
+	if err := os.WriteFile(r.path, []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
 	}
 	if _, err := webhook.New(r.config(true)); err != nil {
-		t.Error(err)
+		r.t.Errorf("%s: %v", name, err)
 	}
 }
 
@@ -180,6 +203,32 @@ func TestRestored(t *testing.T) {
 	r.history.pay(alice, 1)
 	// What had not been acknowledged before comes first.
 	eventually(t, "the new one has arrived", func() bool { seqs := to.seqs(); return len(seqs) > 9 && seqs[len(seqs)-1] == 3 })
+}
+
+// TestOtherLedger: a delivery whose entries are not the ledger's any more is given up, and what the ledger has from there on is sent.
+func TestOtherLedger(t *testing.T) {
+	r, to := newRig(t), newReceiver(t)
+	to.status(500)
+	r.add(alice, to.URL)
+	r.history.pay(alice, 3)
+	eventually(t, "an attempt failed", func() bool { return r.only(alice).Attempts == 1 })
+	r.stop()
+	sent := len(to.seqs())
+	r.clock.mu.Lock()
+	r.clock.now = r.clock.now.Add(time.Hour)
+	r.clock.mu.Unlock()
+	r.history = newHistory()
+	r.history.pay(bob, 2)
+	r.history.pay(alice, 4)
+	to.answers(nil)
+	r.start(true)
+	eventually(t, "all has arrived", func() bool { return r.Lag() == 0 })
+	if got := to.seqs()[sent:]; !slices.Equal(got, upTo(3, 6)) {
+		t.Errorf("got %v", got)
+	}
+	if e := r.only(alice); e.Attempts != 0 || e.Parked != 0 || e.Cursor != 6 {
+		t.Errorf("%+v", e)
+	}
 }
 
 func TestMetrics(t *testing.T) {
