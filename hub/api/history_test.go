@@ -284,6 +284,15 @@ func TestStatements(t *testing.T) {
 	if empty.num("count") != 0 || empty.num("last_seq") != empty.num("first_seq")-1 {
 		t.Errorf("%s", empty.body)
 	}
+	for _, period := range []string{"until=0", "from=0&until=0", fmt.Sprintf("from=%d&until=%d", until, until)} {
+		for format, least := range map[string]int{"csv": 50, "json": 100, "hledger": 50, "parquet": 500} {
+			if got := a.get(path + "?" + period + "&format=" + format).want(200); len(got.body) < least {
+				t.Errorf("%s, %s: %s", period, format, got.body)
+			}
+		}
+	}
+	a.get(fmt.Sprintf("%s?from=%d&until=%d&format=json", path, until, until)).want(200).has(object{"count": 0,
+		"closing": map[string]any{"balance_msat": json.Number(fmt.Sprint(s.Closing.Balance)), "held_msat": json.Number(fmt.Sprint(s.Closing.Held))}})
 	name, _ := a.channel(b, 10)
 	a.post("/v1/channels/"+name+"/advance", object{"total_msat": 4}).want(200)
 	b.get("/v1/channels/" + name + "/statement?format=json").want(200).has(object{"count": 2, "closing": map[string]any{"left_msat": json.Number("6"), "paid_msat": json.Number("4")}})
@@ -315,8 +324,9 @@ func TestBadQueries(t *testing.T) {
 		a.get(entries+"?"+query).refused(400, "malformed_query", mention)
 	}
 	for path, mention := range map[string]string{
-		"/balance?at=now": "at", "/balance?when=1": "belong", "/statement?format=pdf": "format", "/statement?from=2&until=1": "from",
-		"/statement?limit=1": "belong", "/events?after=-1": "after", "/events?after=x": "after", "/events?after=999999": "newest",
+		"/balance?at=now": "at", "/balance?when=1": "belong", "/statement?format=pdf": "format", "/statement?from=2&until=1": "after until",
+		"/statement?from=9999-01-01T00:00:00Z": "future",
+		"/statement?limit=1":                   "belong", "/events?after=-1": "after", "/events?after=x": "after", "/events?after=999999": "newest",
 	} {
 		a.get("/v1/accounts/"+a.account+path).refused(400, "malformed_query", mention)
 	}

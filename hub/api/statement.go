@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/millrace/millrace/hub/statement"
 	"github.com/millrace/millrace/ledger"
@@ -30,13 +31,18 @@ func (c *call) channelStatement() *problem {
 func (c *call) statement(h history) *problem {
 	q := c.query()
 	from := q.millis("from", 0)
-	until := q.millis("until", min(uint64(max(c.hub.Now().UnixMilli(), 0)), maxMillis-2)+1)
+	now := min(uint64(max(c.hub.Now().UnixMilli(), 0)), maxMillis-2)
+	until := q.millis("until", now+1)
 	format, err := statement.ParseFormat(q.word("format", "csv", "json", "hledger", "parquet"))
 	if err != nil {
 		return malformed("%v", err)
 	}
-	if from > until {
+	switch {
+	case from <= until:
+	case c.ctx.QueryArgs().Has("until"):
 		q.fail("from must not be after until")
+	default:
+		q.fail("from lies in the future: for the hub it is %s", time.UnixMilli(int64(now)).UTC().Format(time.RFC3339))
 	}
 	if p := q.end(); p != nil {
 		return p

@@ -30,7 +30,7 @@ var (
 
 // Period is the time that a statement is about, and the entries of that time.
 type Period struct {
-	From, Until uint64 // milliseconds since 1970; From belongs to it, Until does not
+	From, Until uint64 // milliseconds since 1970; From belongs to it, Until does not; both may be the same
 	First, Last uint64 // seqs, both belong to it; First is above Last when there are none
 }
 
@@ -153,7 +153,7 @@ func (h *Header) validate() error {
 	switch {
 	case (h.Account == 0) == (h.Channel == 0):
 		return bad("want an account or a channel")
-	case h.Until <= h.From || h.Until > maxMillis:
+	case h.Until < h.From || h.Until > maxMillis:
 		return bad("a period from %d until %d ms", h.From, h.Until)
 	case !within(h.Opening[0], 1) || !within(h.Opening[1], 1):
 		return bad("an opening balance of %d msat", h.Opening)
