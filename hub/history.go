@@ -46,6 +46,14 @@ func (h *Hub) Seq() uint64 { return h.shown.seq.Load() }
 // Now is the hub's time.
 func (h *Hub) Now() time.Time { return time.UnixMilli(int64(h.clock())).UTC() }
 
+// Latest is the hub's time, or the newest entry's where the clock was set back behind it: no entry that was acknowledged is later.
+func (h *Hub) Latest() time.Time {
+	h.mu.RLock()
+	newest := h.state.Now()
+	h.mu.RUnlock()
+	return time.UnixMilli(int64(max(h.clock(), newest))).UTC()
+}
+
 // SeqAt is that of the last entry at or before a time in milliseconds since 1970, or zero.
 func (h *Hub) SeqAt(millis uint64) (uint64, error) { return h.cfg.Index.SeqAt(millis) }
 

@@ -67,7 +67,7 @@ func (a *app) accountShow() *cobra.Command {
 			return usage("the operator's token has no account of its own: name one")
 		}
 		if !at.IsZero() {
-			past, err := cl.BalanceAt(ctx, no, at.Time)
+			past, err := cl.BalanceAt(ctx, no, at.bound())
 			if err != nil {
 				return err
 			}

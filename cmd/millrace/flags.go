@@ -112,7 +112,18 @@ func (f *momentFlag) Set(s string) (err error) {
 }
 
 // pastFlag is a time that has been: how long ago, or RFC 3339.
-type pastFlag struct{ time.Time }
+type pastFlag struct {
+	time.Time
+	now bool // no time ago: what that is, the hub knows better
+}
+
+// bound is the time for the hub, or zero for its own present.
+func (f *pastFlag) bound() time.Time {
+	if f.now {
+		return time.Time{}
+	}
+	return f.Time
+}
 
 func (f *pastFlag) String() string {
 	if f.IsZero() {
@@ -126,9 +137,13 @@ func (f *pastFlag) Set(s string) (err error) {
 		if d < 0 {
 			return errors.New("want a time that has been")
 		}
-		f.Time = time.Now().Add(-d)
+		f.Time, f.now = time.Now().Add(-d), d == 0
+		if f.UnixMilli() < 0 {
+			return errors.New("want a time after 1970")
+		}
 		return nil
 	}
+	f.now = false
 	if f.Time, err = time.Parse(time.RFC3339, s); err != nil || f.UnixMilli() < 0 {
 		return errors.New("want a duration such as 720h, or a time such as 2027-01-31T18:00:00Z")
 	}

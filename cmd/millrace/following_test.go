@@ -54,6 +54,17 @@ func TestHistoryVerbs(t *testing.T) {
 		t.Errorf("now: %v", got)
 	}
 
+	for _, verb := range [][]string{{"account", "show", "--at"}, {"history", "--since"}, {"history", "--until"}, {"statement", "--from"}} {
+		fails(t, exitUsage, "after 1970", as(from, append(verb, "1000000h")...)...)
+	}
+	var at pastFlag
+	if err := at.Set("0s"); err != nil || !at.bound().IsZero() || at.IsZero() {
+		t.Errorf("no time ago is %v for the hub, %v", at.bound(), err)
+	}
+	if err := at.Set("1ns"); err != nil || at.bound().IsZero() {
+		t.Errorf("some time ago is %v for the hub, %v", at.bound(), err)
+	}
+
 	out := filepath.Join(t.TempDir(), "statement")
 	if got := ok(t, as(from, "statement", "--format", "json", "-o", out)...); got["format"] != "json" {
 		t.Errorf("statement: %v", got)

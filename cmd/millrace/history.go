@@ -56,7 +56,7 @@ func (a *app) historyCommand() *cobra.Command {
 		if p.Limit < 1 || p.Limit > 1000 {
 			return usage("--limit: want 1 to 1000")
 		}
-		p.Since, p.Until = since.Time, until.Time
+		p.Since, p.Until = since.Time, until.bound()
 		if of.channel != 0 {
 			got, err := cl.ChannelEntries(ctx, of.channel, p)
 			if err != nil {
@@ -140,9 +140,9 @@ func (a *app) statementCommand() *cobra.Command {
 		defer file.discard()
 		size := &counter{w: file}
 		if of.channel != 0 {
-			err = client.Statement(ctx, cl, of.channel, from.Time, until.Time, format, size)
+			err = client.Statement(ctx, cl, of.channel, from.Time, until.bound(), format, size)
 		} else {
-			err = client.Statement(ctx, cl, of.account, from.Time, until.Time, format, size)
+			err = client.Statement(ctx, cl, of.account, from.Time, until.bound(), format, size)
 		}
 		if err != nil {
 			return err

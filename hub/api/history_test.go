@@ -298,6 +298,19 @@ func TestStatements(t *testing.T) {
 	b.get("/v1/channels/" + name + "/statement?format=json").want(200).has(object{"count": 2, "closing": map[string]any{"left_msat": json.Number("6"), "paid_msat": json.Number("4")}})
 }
 
+// TestClockBehind: what was acknowledged is in a statement and a balance of now, also when the clock is behind the ledger's.
+func TestClockBehind(t *testing.T) {
+	r := newRig(t)
+	a, b := r.user(1000), r.user(0)
+	a.pay(b, 30).want(200)
+	r.restart()
+	r.millis.Store(startAt - 3_600_000)
+	a.pay(b, 4).want(200)
+	closing := object{"closing": map[string]any{"balance_msat": json.Number("966"), "held_msat": json.Number("0")}}
+	a.get("/v1/accounts/" + a.account + "/statement?format=json").want(200).has(closing).has(object{"count": 4})
+	a.get("/v1/accounts/" + a.account + "/balance").want(200).has(object{"balance_msat": 966, "seq": r.hub.Seq()})
+}
+
 // TestBadQueries: what is not understood is said so, and never taken for something else.
 func TestBadQueries(t *testing.T) {
 	r := newRig(t)

@@ -31,7 +31,7 @@ func (c *call) channelStatement() *problem {
 func (c *call) statement(h history) *problem {
 	q := c.query()
 	from := q.millis("from", 0)
-	now := min(uint64(max(c.hub.Now().UnixMilli(), 0)), maxMillis-2)
+	now := min(uint64(max(c.hub.Latest().UnixMilli(), 0)), maxMillis-2)
 	until := q.millis("until", now+1)
 	format, err := statement.ParseFormat(q.word("format", "csv", "json", "hledger", "parquet"))
 	if err != nil {
