@@ -49,6 +49,11 @@ func (a *app) backupCommand() *cobra.Command {
 }
 
 func (s *saver) run(ctx context.Context, a *app, cfg config) (err error) {
+	for _, folder := range []string{cfg.Data, cfg.WALDir} {
+		if folder != "" && liesIn(s.place, folder) {
+			return usage("--to %s lies in %s, which is what is to be saved: name a folder elsewhere, best on another disk", s.place, folder)
+		}
+	}
 	o := backup.Options{Place: s.place, Progress: a.bytes("backing up")}
 	if o.Beside, err = beside(cfg.Data); err != nil {
 		return err
@@ -73,6 +78,30 @@ func (s *saver) run(ctx context.Context, a *app, cfg config) (err error) {
 	}
 	return a.print(shownBackup(r.Manifest, map[string]any{"to": s.place, "copied_bytes": r.Copied}),
 		"backup %s: %d files, %.1f MiB, of which %.1f MiB were new", r.Name, len(r.Files), mib(r.Size()), mib(r.Copied))
+}
+
+// liesIn says whether a path, which need not exist, is a folder or lies in it, however they are written.
+func liesIn(path, folder string) bool {
+	of, err := os.Stat(folder)
+	if err != nil {
+		return false
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return false
+	}
+	for {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		}
+		if info, err := os.Stat(path); err == nil && os.SameFile(info, of) {
+			return true
+		}
+		up := filepath.Dir(path)
+		if up == path {
+			return false
+		}
+		path = up
+	}
 }
 
 // beside are the files of a data folder that lie beside log and index. Each is replaced as a whole, so that a copy of it is one at

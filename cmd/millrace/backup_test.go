@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,6 +120,17 @@ func TestBackupOffline(t *testing.T) {
 	place, dir := filepath.Join(t.TempDir(), "backups"), t.TempDir()
 	fails(t, exitUsage, "is empty", "backup", "--data", s.dir, "--to", "")
 	fails(t, exitData, "not initialised", "backup", "--data", filepath.Join(dir, "none"), "--to", place)
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Join(s.dir, "index"), link); err != nil {
+		t.Fatal(err)
+	}
+	before := names(t, s.dir)
+	for _, inside := range []string{s.dir, filepath.Join(s.dir, "new"), s.dir + "/index/../a/b", link, filepath.Join(link, "new")} {
+		fails(t, exitUsage, "elsewhere", "backup", "--data", s.dir, "--to", inside)
+	}
+	if after := names(t, s.dir); !slices.Equal(after, before) {
+		t.Errorf("%v, before %v", after, before)
+	}
 	made := ok(t, "backup", "--data", s.dir, "--to", place)
 	name := made["name"].(string)
 	r := millrace(t, nil, nil, "backup", "--data", s.dir, "--to", place)
@@ -199,6 +211,7 @@ func TestBackupOffline(t *testing.T) {
 			damaged++
 			if _, err := os.Stat(data); err == nil {
 				fails(t, exitData, "interrupted", "serve", "--data", data, "--listen", "127.0.0.1:0")
+				fails(t, exitUsage, "interrupted", "restore", "--from", place, "--data", data)
 			}
 		}
 		return os.RemoveAll(data)
@@ -206,6 +219,19 @@ func TestBackupOffline(t *testing.T) {
 	if err != nil || damaged < 3 {
 		t.Errorf("%d damages, %v", damaged, err)
 	}
+}
+
+// names are those in a folder.
+func names(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
 }
 
 // TestBackupInterrupted: without its manifest a backup is none, and the next one takes what it left.

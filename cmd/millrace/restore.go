@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
@@ -40,6 +41,8 @@ func (a *app) restoreCommand() *cobra.Command {
 
 func (a *app) restore(ctx context.Context, place string, m backup.Manifest, data string) error {
 	switch there, err := os.ReadDir(data); {
+	case slices.ContainsFunc(there, func(e fs.DirEntry) bool { return e.Name() == store.Restoring }):
+		return usage("%s is of a restore that was interrupted, and is not whole: unless one still runs there, remove the folder and begin again", data)
 	case err == nil && len(there) > 0:
 		return usage("%s is not empty", data)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
