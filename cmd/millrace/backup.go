@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/backup"
 	"github.com/millrace/millrace/ledger/store/index"
@@ -64,6 +65,11 @@ func (s *saver) run(ctx context.Context, a *app, cfg config) (err error) {
 			o.Keys["hub.kek"] = kek
 		}
 	}
+	held, err := backup.Hold(s.place) // before the hub makes a copy that nobody would carry away
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.Close()) }()
 	release, err := s.copy(ctx, a, cfg, &o)
 	if err != nil {
 		return err
@@ -128,7 +134,11 @@ type backups struct {
 
 // Backup is what the API asks for.
 func (b backups) Backup() (name, path string, through uint64, err error) {
-	return b.Store.Backup(b.index)
+	name, path, through, err = b.Store.Backup(b.index)
+	if errors.Is(err, store.ErrLent) {
+		err = fmt.Errorf("%w: %w", api.ErrBackupUnderWay, err)
+	}
+	return name, path, through, err
 }
 
 // copy has the hub, or the stopped hub's folder, make a copy that nothing changes, until it is released.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/backup"
 )
 
 func number(t *testing.T, v any) int64 {
@@ -70,6 +71,17 @@ func TestBackupRunning(t *testing.T) {
 	take := func(more ...string) map[string]any {
 		return ok(t, append([]string{"backup", "--data", s.dir, "--to", place, "--hub", s.url, "--token-file", s.operator}, more...)...)
 	}
+	theirs := takeCopy(t, s)
+	fails(t, exitUnreachable, "backup_under_way", "backup", "--data", s.dir, "--to", place, "--hub", s.url, "--token-file", s.operator)
+	theirs()
+	held, err := backup.Hold(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fails(t, exitUnreachable, "another backup is being made to "+place, "backup", "--data", s.dir, "--to", place, "--hub", s.url, "--token-file", s.operator)
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
 	atLeast := paid.Load()
 	first := take("--with-keys")
 	if first["keys"] != true || number(t, first["copied_bytes"]) < number(t, first["bytes"])*9/10 {
@@ -103,6 +115,28 @@ func TestBackupRunning(t *testing.T) {
 	for _, id := range acked {
 		if got, err := cl.Transfer(t.Context(), id, no, 1); err != nil || got.Result != "repeated" {
 			t.Fatalf("an acknowledged payment is %v, %v", got.Result, err)
+		}
+	}
+}
+
+// takeCopy has a hub make a copy, as another backup would, and returns what drops it.
+func takeCopy(t *testing.T, s served) func() {
+	t.Helper()
+	token, err := readToken(t.Context(), s.operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl, err := client.New(client.Config{Hub: s.url, Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := cl.Backup(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := cl.DropBackup(t.Context(), made.Name); err != nil {
+			t.Error(err)
 		}
 	}
 }

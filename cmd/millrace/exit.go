@@ -36,7 +36,7 @@ const exitCodes = `Exit codes:
   1    internal error, or the machine's: a full disk, a busy port
   2    usage or configuration
   3    refused by the hub: insufficient funds, price above the maximum, a token that may not, ...
-  4    the hub cannot be reached or is overloaded: try the same again
+  4    the hub cannot be reached or is overloaded, or another backup is being made: try the same again
   5    the file is not a sealed work, is corrupt, or is not the one that was registered; a backup is damaged; a receipt or
        proof does not verify
   6    the data folder cannot be used
@@ -131,6 +131,8 @@ func classify(err error) failure {
 		f.exit, f.Code = exitFile, "differs"
 	case is(backup.ErrDamaged):
 		f.exit, f.Code = exitFile, "corrupt"
+	case is(backup.ErrHeld):
+		f.exit, f.Code, f.Retryable = exitUnreachable, "backup_under_way", true
 	case is(backup.ErrNone):
 		f.exit, f.Code = exitUsage, "no_backup"
 	case is(errData, webhook.ErrFile, store.ErrFormat, store.ErrInUse, store.ErrExists, store.ErrCorrupt):

@@ -1,8 +1,13 @@
 package api
 
+import "errors"
+
+// ErrBackupUnderWay is returned, wrapped, by Backups while an earlier copy may still be read. The text names it.
+var ErrBackupUnderWay = errors.New("another backup is under way")
+
 // Backups makes copies of the hub's data beside it, for whoever can read them there; the log's store does.
 type Backups interface {
-	// Backup makes one that holds every block up to through, and says where it lies on the hub's machine.
+	// Backup makes one that holds every block up to through, and says where it lies on the hub's machine; ErrBackupUnderWay.
 	Backup() (name, path string, through uint64, err error)
 	// DropBackup removes one; it is no error if it is gone.
 	DropBackup(name string) error
@@ -18,6 +23,9 @@ func (c *call) createBackup() *problem {
 		return noBackups()
 	}
 	name, path, through, err := c.server.cfg.Backups.Backup()
+	if errors.Is(err, ErrBackupUnderWay) {
+		return &problem{status: 503, code: "backup_under_way", retryable: true, detail: err.Error() + ": try again when it is deleted; one that nobody deletes is replaced after an hour"}
+	}
 	if err != nil {
 		return c.failed(err)
 	}

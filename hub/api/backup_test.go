@@ -20,12 +20,17 @@ func TestBackups(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(first.text("path"), "ledger")); err != nil {
 		t.Error(err)
 	}
-	second := r.do(ask{method: "POST", path: "/v1/backups", token: r.operator, body: "{}"}).want(201)
-	if _, err := os.Stat(first.text("path")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the first is there still: %v", err)
+	post(r.operator).refused(503, "backup_under_way", first.text("name")).has(object{"retryable": true})
+	if _, err := os.Stat(filepath.Join(first.text("path"), "ledger")); err != nil {
+		t.Errorf("the first went: %v", err)
 	}
 	drop := func(token, name string) answer {
 		return r.do(ask{method: "DELETE", path: "/v1/backups/" + name, token: token})
+	}
+	drop(r.operator, first.text("name")).want(200)
+	second := r.do(ask{method: "POST", path: "/v1/backups", token: r.operator, body: "{}"}).want(201)
+	if _, err := os.Stat(first.text("path")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the first is there still: %v", err)
 	}
 	drop(a.token, second.text("name")).refused(403, "not_operator", "operator")
 	drop(r.operator, "..").want(200) // which is no backup, and so is not there

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -144,7 +145,11 @@ type backups struct {
 }
 
 func (b backups) Backup() (name, path string, through uint64, err error) {
-	return b.Store.Backup(b.index)
+	name, path, through, err = b.Store.Backup(b.index)
+	if errors.Is(err, store.ErrLent) {
+		err = fmt.Errorf("%w: %w", api.ErrBackupUnderWay, err)
+	}
+	return name, path, through, err
 }
 
 func (r *rig) listen() {

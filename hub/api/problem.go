@@ -29,8 +29,8 @@ func (p problem) write(ctx *fasthttp.RequestCtx) {
 	switch {
 	case p.status == 401:
 		h.Set("WWW-Authenticate", "Bearer")
-	case p.code == "no_space":
-		h.Set("Retry-After", "5") // somebody has to make room
+	case p.code == "no_space", p.code == "backup_under_way":
+		h.Set("Retry-After", "5") // it takes somebody, or a while
 	case p.status == 503:
 		h.Set("Retry-After", "1")
 	case p.allow != "":

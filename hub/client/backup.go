@@ -12,7 +12,8 @@ type Backup struct {
 	ThroughBlock uint64 `json:"through_block"` // every block up to it is there
 }
 
-// Backup has the hub make a copy of its data beside it, in the place of an earlier one. The token is the operator's.
+// Backup has the hub make a copy of its data beside it, or refuses while an earlier one is not
+// dropped. The token is the operator's.
 func (c *Client) Backup(ctx context.Context) (Backup, error) {
 	return ask(ctx, c, call{method: "POST", path: "/v1/backups"}, func(a Backup) checks {
 		return checks{"name": a.Name != "", "path": a.Path != ""}

@@ -25,8 +25,8 @@ type Copier interface {
 
 // Backup makes a copy of the log as of one moment in the data folder, and before it of the index, if there is one (nil: none), so
 // that that is never ahead. Tables are hard links: it takes no time and little room, and the log goes on. It holds every block up to through, which is all that was durable before the call, and
-// possibly some more. It is no data folder: see Adopt. There is one at a time: a new one takes the place of the last, and none
-// outlives the process. A store that is open and not started can be copied, too.
+// possibly some more. It is no data folder: see Adopt. There is one at a time, so that nobody's is removed while he reads it:
+// ErrLent until DropBackup, or until Options.LentFor has passed; then a new one takes its place. None outlives the process. A store that is open and not started can be copied, too.
 func (s *Store) Backup(index Copier) (name, path string, through uint64, err error) {
 	s.copying.Lock()
 	defer s.copying.Unlock()
@@ -43,6 +43,9 @@ func (s *Store) Backup(index Copier) (name, path string, through uint64, err err
 		if err != nil {
 			return "", "", 0, err
 		}
+	}
+	if age := time.Since(s.lentAt); s.lent != "" && age < s.opts.LentFor {
+		return "", "", 0, fmt.Errorf("%w: %s, made %s ago", ErrLent, s.lent, age.Round(time.Second))
 	}
 	fs := s.opts.FS
 	if err := s.dropBackups(); err != nil {
@@ -62,6 +65,7 @@ func (s *Store) Backup(index Copier) (name, path string, through uint64, err err
 	if err != nil {
 		return "", "", 0, errors.Join(fmt.Errorf("making a backup: %w", err), s.dropBackups())
 	}
+	s.lent, s.lentAt = name, time.Now()
 	return name, path, through, nil
 }
 
@@ -76,7 +80,13 @@ func (s *Store) DropBackup(name string) error {
 	}
 	for _, n := range names {
 		if n == name { // so that no name leads out of the folder
-			return fs.RemoveAll(fs.PathJoin(s.opts.Dir, backupsName, n))
+			if err := fs.RemoveAll(fs.PathJoin(s.opts.Dir, backupsName, n)); err != nil {
+				return fmt.Errorf("removing a backup: %w", err)
+			}
+			if s.lent == n {
+				s.lent = ""
+			}
+			return nil
 		}
 	}
 	return nil

@@ -37,6 +37,8 @@ func TestBackup(t *testing.T) {
 			t.Errorf("%s through block %d, and %d were applied", name, through, before)
 		}
 		last = name
+		_, _, _, err = s.Backup(nil)
+		wantErr(t, "while one is read", err, store.ErrLent)
 		copied := restored(t, f, path)
 		opts := copied.opts
 		if _, err := store.Open(opts); !errors.Is(err, store.ErrFormat) {
@@ -66,12 +68,12 @@ func TestBackup(t *testing.T) {
 		}
 		open(t, again, n, 1<<40, 3) // and it goes on
 		closeStore(t, again)
+		if err := s.DropBackup(name); err != nil {
+			t.Error(err)
+		}
 	}
 	stop.Store(true)
 	wg.Wait()
-	if err := s.DropBackup(last); err != nil {
-		t.Error(err)
-	}
 	if names, err := f.fs().List(f.path("backups")); err != nil || len(names) != 0 {
 		t.Errorf("left: %v, %v", names, err)
 	}
@@ -84,6 +86,25 @@ func TestBackup(t *testing.T) {
 	}
 	_, _, _, err := s.Backup(nil)
 	wantErr(t, "after Close", err, store.ErrClosed)
+}
+
+// TestBackupAbandoned: one that nobody dropped is in nobody's way for ever.
+func TestBackupAbandoned(t *testing.T) {
+	f := newFolder(t, vfs.NewMem(), ledger.DefaultParams())
+	f.opts.LentFor = 1 // a nanosecond
+	s, m := f.start()
+	open(t, s, m, 0, 5)
+	_, first, _, err := s.Backup(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := s.Backup(nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.fs().Stat(first); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the first is there still: %v", err)
+	}
+	closeStore(t, s)
 }
 
 // restored is a folder with the files of a backup, as whoever carried them leaves it.

@@ -255,6 +255,9 @@ func (o *Options) setDefaults() {
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = 256 << 20
 	}
+	if o.LentFor == 0 {
+		o.LentFor = time.Hour
+	}
 }
 
 // pebbleOptions: blocks are written once, in the order of their keys, and read only at a replay. So there is little to

@@ -56,6 +56,8 @@ var (
 	ErrInUse = errors.New("data folder is in use by another process")
 	// ErrExists is returned by Init for a folder that is one already, or half of one.
 	ErrExists = errors.New("data folder exists already")
+	// ErrLent is returned by Backup while whoever asked for the last one may be reading it.
+	ErrLent = errors.New("a backup is under way")
 	// ErrCorrupt is returned by Start when the log itself is damaged.
 	ErrCorrupt = errors.New("damaged log")
 )
@@ -71,7 +73,8 @@ type Options struct {
 	FS          vfs.FS       // nil: the machine's
 	Logger      *slog.Logger // nil: nowhere
 
-	CheckpointEvery int64 // bytes of blocks between two checkpoints; 0: 256 MiB
+	CheckpointEvery int64         // bytes of blocks between two checkpoints; 0: 256 MiB
+	LentFor         time.Duration // how long a backup that is not dropped is left to whoever reads it; 0: an hour
 
 	// Fatal is told when it is not known what is durable, or the machine refuses a block: the process must end, since only
 	// a recovery finds out. Nothing more is applied. It must be set before Start.
@@ -93,6 +96,8 @@ type Store struct {
 
 	adopting bool       // a backup's log lies within the folder, wherever it lay before
 	copying  sync.Mutex // held while a backup is made or removed, and by Close
+	lent     string     // name of the backup that was made and not dropped; under copying, as is lentAt
+	lentAt   time.Time
 
 	mu       sync.Mutex
 	arrived  sync.Cond // queue grew, or closing

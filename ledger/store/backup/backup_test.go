@@ -23,8 +23,34 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// hold takes a place, and returns what lets go of it.
+func hold(t *testing.T, place string) func() {
+	t.Helper()
+	held, err := backup.Hold(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := held.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestHold: one backup to a place at a time.
+func TestHold(t *testing.T) {
+	place := t.TempDir()
+	release := hold(t, place)
+	if _, err := backup.Hold(place); !errors.Is(err, backup.ErrHeld) {
+		t.Errorf("held twice: %v", err)
+	}
+	release()
+	hold(t, place)()
+}
+
 func take(t *testing.T, place, name, dir string) backup.Report {
 	t.Helper()
+	defer hold(t, place)()
 	r, err := backup.Take(t.Context(), backup.Options{Place: place, Name: name, Folder: dir, Through: 7})
 	if err != nil {
 		t.Fatal(err)
@@ -110,10 +136,12 @@ func TestDamage(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	place, dir := t.TempDir(), folder(t, map[string]string{"1.sst": "first", "2.sst": "second"})
 	ctx, cancel := context.WithCancel(t.Context())
+	release := hold(t, place)
 	_, err := backup.Take(ctx, backup.Options{Place: place, Name: "1", Folder: dir, Progress: func(int64, int64) { cancel() }})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+	release()
 	if _, err := backup.Find(place, ""); !errors.Is(err, backup.ErrNone) {
 		t.Errorf("%v", err)
 	}

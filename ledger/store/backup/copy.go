@@ -33,17 +33,21 @@ type Report struct {
 	Copied int64 // bytes that were not there already
 }
 
-// Take makes a backup. The files must not change meanwhile.
+// Hold takes a place for backups, which it makes, until it is closed: for one backup at a time, across processes.
+func Hold(place string) (io.Closer, error) {
+	if err := os.MkdirAll(filepath.Join(place, filesName), 0o700); err != nil {
+		return nil, fmt.Errorf("making the place for backups: %w", err)
+	}
+	lock, err := vfs.Default.Lock(filepath.Join(place, "LOCK"))
+	if err != nil {
+		return nil, fmt.Errorf("%w to %s: %v", ErrHeld, place, err)
+	}
+	return lock, nil
+}
+
+// Take makes a backup in a place that the caller holds. The files must not change meanwhile.
 func Take(ctx context.Context, o Options) (Report, error) {
 	r := Report{Manifest: Manifest{Format: formatMade, Name: o.Name, Through: o.Through, Keys: len(o.Keys) > 0}}
-	if err := os.MkdirAll(filepath.Join(o.Place, filesName), 0o700); err != nil {
-		return r, fmt.Errorf("making the place for backups: %w", err)
-	}
-	lock, err := vfs.Default.Lock(filepath.Join(o.Place, "LOCK"))
-	if err != nil {
-		return r, fmt.Errorf("another backup is being made to %s: %w", o.Place, err)
-	}
-	defer lock.Close()
 	if err := sweep(o.Place); err != nil {
 		return r, err
 	}

@@ -23,6 +23,8 @@ import (
 var (
 	// ErrNone is returned when there is no such backup.
 	ErrNone = errors.New("no such backup")
+	// ErrHeld is returned by Hold while another backup is being made to the same place.
+	ErrHeld = errors.New("another backup is being made")
 	// ErrDamaged is returned for a backup that is not what was written.
 	ErrDamaged = errors.New("damaged backup")
 )
