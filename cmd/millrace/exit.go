@@ -165,10 +165,14 @@ func refused(p *client.Problem, err error) failure {
 
 // ofData says of an error of the store that the data folder is at fault, where it lacks a part or does not let one in.
 func ofData(err error) error {
+	err = mendable(err)
+	if errors.Is(err, errData) {
+		return err
+	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
 		return fmt.Errorf("%w: %w", errData, err)
 	}
-	return mendable(err)
+	return err
 }
 
 // plain makes one line without control characters of text that may come from anywhere, so that a hub or a file cannot

@@ -172,12 +172,31 @@ func (a *app) rebuild(ctx context.Context, cfg config, quiet bool) (err error) {
 	return a.print(map[string]any{"data": cfg.Data, "blocks": r.Blocks, "entries": r.Entries}, "rebuilt the index of %s: %d blocks, %d entries", cfg.Data, r.Blocks, r.Entries)
 }
 
-// mendable adds to an error of what is derived from the log how to derive it again.
+// mendable adds to an error of damage what to do: what is derived from the log can be derived again.
 func mendable(err error) error {
+	if errors.Is(err, errData) { // said already
+		return err
+	}
 	for _, derived := range []error{index.ErrCorrupt, index.ErrFormat, ledger.ErrSnapshot} {
 		if errors.Is(err, derived) {
-			return fmt.Errorf("%w: %w; millrace fsck says more, and millrace rebuild makes the index again from the log", errData, err)
+			return fmt.Errorf("%w: %w; millrace fsck says more, and millrace rebuild makes the index again from the log", errData, brief{err})
 		}
 	}
+	if errors.Is(err, store.ErrCorrupt) {
+		return fmt.Errorf("%w: %w; nothing can make the log anew: put back a backup (millrace restore)", errData, brief{err})
+	}
 	return err
+}
+
+// brief is an error in few words, so that what is said behind it is read: pebble names every table that it misses.
+type brief struct{ error }
+
+func (b brief) Unwrap() error { return b.error }
+
+func (b brief) Error() string {
+	const most = 1000
+	if s := []rune(b.error.Error()); len(s) > most {
+		return string(s[:most]) + "..."
+	}
+	return b.error.Error()
 }

@@ -166,6 +166,31 @@ func TestMendable(t *testing.T) {
 	}
 }
 
+// TestTableGone: a table that is cut off or missing is damage, of the index or of the log, and a start says so in one line.
+func TestTableGone(t *testing.T) {
+	for folder, remedy := range map[string]string{"index": "millrace rebuild", "ledger": "put back a backup"} {
+		for _, gone := range []bool{false, true} {
+			dir, _, _, _ := paidHub(t, 3)
+			tables, err := filepath.Glob(filepath.Join(dir, folder, "*.sst"))
+			if err != nil || len(tables) == 0 {
+				t.Fatal("no tables", err)
+			}
+			if err := os.Truncate(tables[0], 10); err != nil {
+				t.Fatal(err)
+			}
+			if gone {
+				if err := os.Remove(tables[0]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := millrace(t, nil, nil, "serve", "--data", dir, "--listen", "127.0.0.1:0")
+			if r.code != exitData || !strings.Contains(r.err, remedy) || strings.Contains(r.err, "a restart recovers") || strings.Contains(r.err, "runtime.goexit") {
+				t.Errorf("%s, gone %v: %+v", folder, gone, r)
+			}
+		}
+	}
+}
+
 func manifest(t *testing.T, dir string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir, "index", "MANIFEST-*"))

@@ -42,7 +42,13 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	n := &node{}
 	running := new(atomic.Pointer[hub.Hub]) // the store is open before there is a hub
 	die := func(err error) {
-		log.Error("ending the process: a restart recovers what is durable", "err", mendable(err))
+		err = mendable(err)
+		if f := classify(err); f.exit == exitData {
+			log.Error("ending the process", "err", err)
+			a.exit(exitData)
+			return
+		}
+		log.Error("ending the process: a restart recovers what is durable", "err", err)
 		a.exit(exitInternal)
 	}
 	fatal := func(err error) {

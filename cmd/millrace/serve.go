@@ -62,7 +62,12 @@ func (a *app) serve(ctx context.Context, cfg config) (err error) {
 }
 
 func (a *app) logger(cfg config) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	options := &slog.HandlerOptions{Level: cfg.LogLevel, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if err, ok := a.Value.Any().(error); ok { // the text handler would print pebble's with the stack of each cause
+			a.Value = slog.StringValue(plain(err.Error()))
+		}
+		return a
+	}}
 	if cfg.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(a.err, options))
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/checksum"
 	"github.com/millrace/millrace/ledger/store/ordered"
 )
 
@@ -116,7 +117,7 @@ func (s *Store) openPebble() (err error) {
 		return err
 	})
 	switch {
-	case pebble.IsCorruptionError(err):
+	case checksum.Damaged(err):
 		return fmt.Errorf("%w: opening the ledger: %w", ErrCorrupt, err)
 	case err != nil:
 		return fmt.Errorf("%w: opening the ledger: %w", ErrFormat, err)
@@ -284,12 +285,12 @@ func listener(log *slog.Logger, fatal func(error)) *pebble.EventListener {
 	var corruption, background sync.Once
 	return &pebble.EventListener{
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			corruption.Do(func() { log.Error("pebble", "says", info.String()) })
+			corruption.Do(func() { log.Error("pebble: damage", "file", info.Path, "err", info.Details) })
 		},
 		BackgroundError: func(err error) {
 			background.Do(func() {
 				err = fmt.Errorf("pebble: in the background: %w", err)
-				if pebble.IsCorruptionError(err) {
+				if checksum.Damaged(err) {
 					err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 				}
 				if fatal != nil {
@@ -332,6 +333,9 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf("pebble: "+format, args...)
+	if checksum.Damaged(checksum.Said(args)) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
 	if l.fatal != nil {
 		l.fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -35,6 +37,22 @@ func Tables(ctx context.Context, db *pebble.DB, opts *pebble.Options, dir string
 			if err := f(file, verify(ctx, opts, opts.FS.PathJoin(dir, file))); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// Damaged says whether an error of pebble's is about files that are not what pebble wrote: bent, cut off or gone. Pebble marks
+// most of them; of a table with another length it only says so.
+func Damaged(err error) bool {
+	return err != nil && (pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), "object size mismatch"))
+}
+
+// Said is the first error among what pebble says when it cannot go on, or nil.
+func Said(args []any) error {
+	for _, a := range args {
+		if err, ok := a.(error); ok {
+			return err
 		}
 	}
 	return nil

@@ -46,6 +46,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/checksum"
 	"github.com/millrace/millrace/ledger/store/ordered"
 )
 
@@ -237,8 +238,11 @@ func (x *Index) Close() error {
 	return errors.Join(x.failed, closing)
 }
 
-// fail stops the index for good: who waits is told.
+// fail stops the index for good: who waits is told. What was read in the background may have been damaged.
 func (x *Index) fail(err error) {
+	if checksum.Damaged(err) && !errors.Is(err, ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
 	x.mu.Lock()
 	first := x.failed == nil
 	if first {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"os"
 	"runtime"
 	"sync"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/millrace/millrace/ledger/store/checksum"
 )
 
 // format pins pebble's own format, so that a newer pebble does not make folders that this version cannot read.
@@ -101,7 +101,7 @@ func (x *Index) openPebble() error {
 		return err
 	})
 	switch {
-	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist): // tables that a damaged manifest still names
+	case checksum.Damaged(err):
 		return fmt.Errorf("%w: opening the index: %w", ErrCorrupt, err)
 	case err != nil:
 		return fmt.Errorf("opening the index: %w", err)
@@ -199,7 +199,7 @@ func listener(log *slog.Logger, fatal func(error)) *pebble.EventListener {
 	var corruption, background, full sync.Once
 	return &pebble.EventListener{
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			corruption.Do(func() { log.Error("index: pebble", "says", info.String()) })
+			corruption.Do(func() { log.Error("index: pebble: damage", "file", info.Path, "err", info.Details) })
 		},
 		BackgroundError: func(err error) {
 			if noRoom(err) {
@@ -209,9 +209,6 @@ func listener(log *slog.Logger, fatal func(error)) *pebble.EventListener {
 			}
 			background.Do(func() {
 				err = fmt.Errorf("index: pebble: in the background: %w", err)
-				if pebble.IsCorruptionError(err) {
-					err = fmt.Errorf("%w: %w", ErrCorrupt, err)
-				}
 				fatal(err)
 			})
 		},
@@ -254,6 +251,10 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 }
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	l.fatal(fmt.Errorf("index: pebble: "+format, args...))
+	err := fmt.Errorf("index: pebble: "+format, args...)
+	if checksum.Damaged(checksum.Said(args)) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	l.fatal(err)
 	runtime.Goexit()
 }
