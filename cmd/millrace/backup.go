@@ -37,7 +37,8 @@ func (a *app) backupCommand() *cobra.Command {
 	})
 	c.Long = "Backup copies the ledger of the hub in --data to the folder --to, as it was at one moment: everything that was acknowledged\n" +
 		"before is in it. A running hub is asked for a copy (the token is the operator's) and goes on meanwhile; a stopped one's\n" +
-		"folder is taken as it is. What --to has from earlier backups is not copied again.\n\n" +
+		"folder is taken as it is. What --to has from earlier backups is not copied again: such\n" +
+		"files are trusted by their size. Run backup verify now and then, which reads all of them.\n\n" +
 		"Webhooks, and the secrets that sign their deliveries, are in it, and the newest proof of liabilities. The hub's keys are NOT: without\n" +
 		"them what was sealed to this hub cannot be opened, and with them and the key over them whoever finds the backup is the hub. Keep\n" +
 		"hub.keys and its key by themselves, or give --with-keys."
