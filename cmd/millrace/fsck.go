@@ -33,7 +33,8 @@ func (a *app) fsckCommand() *cobra.Command {
 	c.Long = "Fsck reads everything in the data folder of a hub that is stopped, or in a restored backup: every checksum, every block and\n" +
 		"the hash chain through them. It replays the log from the first block and compares what that gives with the hub's index: the\n" +
 		"journal, the ids and entitlements, the histories, the checkpoint of the state, the transparency log. It prints one line for\n" +
-		"each thing that is not as it should be, and changes nothing.\n\n" +
+		"each thing that is not as it should be, and changes nothing. It tries the hub's keys; webhooks.json and the proofs of\n" +
+		"liabilities have checks of their own, which a start makes.\n\n" +
 		"Exit 0 means that nothing was found, 6 that something was. What is wrong with the index alone is mended by millrace rebuild;\n" +
 		"what is wrong with the log is not: put back a backup."
 	dataFlags(c, &file)
@@ -61,7 +62,11 @@ func (a *app) fsck(ctx context.Context, cfg config, quiet bool) (err error) {
 		a.note("there is no index: only the log is checked. The hub makes one when it starts")
 		c.Index.Dir = ""
 	}
+	var keys error
 	if ring, err := openRing(cfg); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) { // no keys are no damage: a backup need not have them
+			keys = fmt.Errorf("%w %s: the hub's keys cannot be opened: %w", errData, cfg.Data, err)
+		}
 		a.note("without the hub's keys the root in each leaf of the transparency log is not checked: %v", err)
 	} else {
 		c.Notary = hub.NewNotary(ring)
@@ -74,7 +79,10 @@ func (a *app) fsck(ctx context.Context, cfg config, quiet bool) (err error) {
 		return ofData(err)
 	}
 	damage := verdict(cfg, r, kind[true] > 0)
-	answer := map[string]any{"data": cfg.Data, "clean": r.Clean(), "blocks": r.Blocks, "entries": r.Entries, "compared": r.Compared,
+	if damage == nil {
+		damage = keys
+	}
+	answer := map[string]any{"data": cfg.Data, "clean": damage == nil, "blocks": r.Blocks, "entries": r.Entries, "compared": r.Compared,
 		"findings": findings, "findings_count": r.Findings}
 	if damage != nil {
 		f := classify(damage)

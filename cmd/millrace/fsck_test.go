@@ -199,3 +199,39 @@ func manifest(t *testing.T, dir string) string {
 	}
 	return filepath.Base(found[len(found)-1])
 }
+
+// TestFsckKeys: keys that do not open are damage, keys that are not there are none.
+func TestFsckKeys(t *testing.T) {
+	dir, _, _, _ := paidHub(t, 3)
+	for _, name := range []string{"hub.keys", "hub.kek"} {
+		path := filepath.Join(dir, name)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bent := append([]byte(nil), b...)
+		bent[len(b)/2] ^= 1
+		writeFile(t, path, bent)
+		fails(t, exitData, "keys cannot be opened", "fsck", "--data", dir)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		ok(t, "fsck", "--data", dir)
+		writeFile(t, path, b)
+	}
+	ok(t, "fsck", "--data", dir)
+}
+
+// TestInterruptedRebuild: what it left is gone after the next start.
+func TestInterruptedRebuild(t *testing.T) {
+	s := newHub(t)
+	s.stop()
+	left := filepath.Join(s.dir, "index.new")
+	if err := os.MkdirAll(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	serveIn(t, s.dir).stop()
+	if _, err := os.Stat(left); err == nil {
+		t.Error("it is still there")
+	}
+}

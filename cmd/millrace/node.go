@@ -19,6 +19,7 @@ import (
 	"github.com/millrace/millrace/hub/webhook"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/index"
+	"github.com/millrace/millrace/ledger/store/rebuild"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
@@ -67,6 +68,9 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 		Committed: func(blocks, bytes int, took time.Duration) { running.Load().Committed(blocks, bytes, took) },
 	})
 	if err != nil {
+		return n, ofData(err)
+	}
+	if err := rebuild.Clear(n.store.FS(), filepath.Join(data, "index")); err != nil {
 		return n, ofData(err)
 	}
 	ring, err := openRing(cfg)

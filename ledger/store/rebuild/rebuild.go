@@ -120,6 +120,9 @@ type places struct {
 func (p places) made() string { return p.dir + ".new" }
 func (p places) old() string  { return p.dir + ".old" }
 
+// Clear removes what an interrupted attempt has left beside the index in a folder. Nobody may be at work there.
+func Clear(fs vfs.FS, dir string) error { return places{fs, dir}.clear() }
+
 // clear removes what an earlier attempt has left.
 func (p places) clear() error {
 	if err := errors.Join(p.fs.RemoveAll(p.made()), p.fs.RemoveAll(p.old())); err != nil {
