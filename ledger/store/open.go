@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
-	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -16,6 +14,7 @@ import (
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store/checksum"
 	"github.com/millrace/millrace/ledger/store/ordered"
+	"github.com/millrace/millrace/ledger/store/pebblelog"
 )
 
 const formatLine = "millrace data format 2\n"
@@ -41,7 +40,7 @@ func Init(opts Options, params ledger.Params) error {
 			return fmt.Errorf("%w: %s holds %s", ErrExists, dir, name)
 		}
 	}
-	err := guarded(func(error) {}, func(fatal func(error)) error {
+	err := pebblelog.Guard(func(error) {}, func(fatal func(error)) error {
 		db, err := pebble.Open(fs.PathJoin(dir, "ledger"), pebbleOptions(opts, fatal))
 		if err != nil {
 			return err
@@ -105,7 +104,7 @@ func (s *Store) openPebble() (err error) {
 	if _, err := s.opts.FS.Stat(path); err != nil { // pebble makes the folder before it looks into it
 		return fmt.Errorf("%w: opening the ledger: %w", ErrFormat, err)
 	}
-	err = guarded(s.fail, func(fatal func(error)) error {
+	err = pebblelog.Guard(s.fail, func(fatal func(error)) error {
 		opts := pebbleOptions(s.opts, fatal)
 		s.guardSpace(opts)
 		opts.ErrorIfNotExists = true
@@ -264,6 +263,7 @@ func (o *Options) setDefaults() {
 // pebbleOptions: blocks are written once, in the order of their keys, and read only at a replay. So there is little to
 // cache, nothing to merge, and compression would cost more than it saves on what is dense already.
 func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
+	log := pebblelog.Logger{Log: o.Logger, Name: "pebble", Corrupt: ErrCorrupt, Fatal: fatal}
 	p := &pebble.Options{
 		FS:                 o.FS,
 		FormatMajorVersion: format,
@@ -271,73 +271,9 @@ func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
 		CacheSize:          8 << 20,
 		MemTableSize:       16 << 20, // small, so that logs are soon written over: half the time of a sync into new ones
 		BytesPerSync:       1 << 20,
-		Logger:             pebbleLogger{o.Logger, fatal},
-		EventListener:      listener(o.Logger, fatal),
+		Logger:             log,
+		EventListener:      log.Listener(),
 	}
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	return p
-}
-
-// listener: who reads what is damaged gets an error; left to itself, pebble calls it fatal, on whatever goroutine found it. But
-// a flush or compaction that fails (a full disk, a damaged table) is fatal: pebble would try again without end, and say so
-// thousands of times a second.
-func listener(log *slog.Logger, fatal func(error)) *pebble.EventListener {
-	var corruption, background sync.Once
-	return &pebble.EventListener{
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			corruption.Do(func() { log.Error("pebble: damage", "file", info.Path, "err", info.Details) })
-		},
-		BackgroundError: func(err error) {
-			background.Do(func() {
-				err = fmt.Errorf("pebble: in the background: %w", err)
-				if checksum.Damaged(err) {
-					err = fmt.Errorf("%w: %w", ErrCorrupt, err)
-				}
-				if fatal != nil {
-					fatal(err)
-				}
-			})
-		},
-	}
-}
-
-// guarded runs f, and returns what it returns, or the first fatal word of pebble's, which would end the goroutine that hears
-// it and with it the caller. The words said go to told, too, also those after f.
-func guarded(told func(error), f func(fatal func(error)) error) error {
-	ended := make(chan error, 2)
-	go func() {
-		ended <- f(func(err error) {
-			select {
-			case ended <- err:
-			default:
-			}
-			told(err)
-		})
-	}()
-	return <-ended
-}
-
-// pebbleLogger hands pebble's words on. A fatal one ends the goroutine that said it, and through fatal the process.
-type pebbleLogger struct {
-	log   *slog.Logger
-	fatal func(error)
-}
-
-func (l pebbleLogger) Infof(format string, args ...any) {
-	l.log.Debug("pebble", "says", fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.log.Error("pebble", "says", fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf("pebble: "+format, args...)
-	if checksum.Damaged(checksum.Said(args)) {
-		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	if l.fatal != nil {
-		l.fatal(err)
-	}
-	runtime.Goexit()
 }

@@ -48,16 +48,6 @@ func Damaged(err error) bool {
 	return err != nil && (pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), "object size mismatch"))
 }
 
-// Said is the first error among what pebble says when it cannot go on, or nil.
-func Said(args []any) error {
-	for _, a := range args {
-		if err, ok := a.(error); ok {
-			return err
-		}
-	}
-	return nil
-}
-
 func verify(ctx context.Context, opts *pebble.Options, path string) (err error) {
 	f, err := opts.FS.Open(path, vfs.SequentialReadsOption)
 	if err != nil {

@@ -32,7 +32,7 @@ func TestGolden(t *testing.T) {
 		{Kind: ledger.OpAdvance, Move: ledger.MovePaidHeld, From: 17, To: 300, Object: 5, Amount: 1_000_000}}})
 	x.Checkpoint(ledger.New(ledger.DefaultParams(), ledger.Seed{}).Checkpoint())
 	closeIndex(t, x)
-	db, err := pebble.Open("index", &pebble.Options{FS: x.opts.FS, FormatMajorVersion: format, Logger: pebbleLogger{x.opts.Logger, x.fail}})
+	db, err := pebble.Open("index", &pebble.Options{FS: x.opts.FS, FormatMajorVersion: format, Logger: pebbleLogger(x.opts, x.fail)})
 	if err != nil {
 		t.Fatal(err)
 	}

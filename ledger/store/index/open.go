@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/millrace/millrace/ledger/store/checksum"
+	"github.com/millrace/millrace/ledger/store/pebblelog"
 )
 
 // format pins pebble's own format, so that a newer pebble does not make folders that this version cannot read.
@@ -90,10 +90,10 @@ func Open(opts Options) (*Index, error) {
 }
 
 func (x *Index) openPebble() error {
-	err := guarded(x.fail, func(fatal func(error)) error {
+	err := pebblelog.Guard(x.fail, func(fatal func(error)) error {
 		p := pebbleOptions(x.opts, fatal)
 		broke := sync.OnceFunc(func() { close(x.broken) })
-		p.Logger = pebbleLogger{x.opts.Logger, func(err error) { fatal(err); broke() }} // in this order: Close says why
+		p.Logger = pebbleLogger(x.opts, func(err error) { fatal(err); broke() }) // in this order: Close says why
 		db, err := pebble.Open(x.opts.Dir, p)
 		if err == nil {
 			x.db = db
@@ -167,6 +167,7 @@ func (x *Index) get(key []byte) ([]byte, bool, error) {
 
 // pebbleOptions: everything comes in sorted tables, so memtables and the log hold nothing but pebble's own notes.
 func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
+	log := pebbleLogger(o, fatal)
 	p := &pebble.Options{
 		FS:                 o.FS,
 		ReadOnly:           o.readOnly,
@@ -175,8 +176,8 @@ func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
 		MemTableSize:       1 << 20,
 		BytesPerSync:       bytesPerSync,
 		TargetFileSizes:    [7]int64{16 << 20, 16 << 20, 32 << 20, 32 << 20, 64 << 20, 64 << 20, 64 << 20},
-		Logger:             pebbleLogger{o.Logger, fatal},
-		EventListener:      listener(o.Logger, fatal),
+		Logger:             log,
+		EventListener:      whenFull(o.Logger, log.Listener()),
 	}
 	// Rows that are overwritten or come in random order are compacted, and those tables may span keyspaces of the others:
 	// these still go to the lowest level.
@@ -192,69 +193,27 @@ func pebbleOptions(o Options, fatal func(error)) *pebble.Options {
 	return p
 }
 
-// listener: who reads what is damaged gets an error; left to itself, pebble calls it fatal, on whatever goroutine found it. A
-// compaction that fails is fatal, but for want of room: then pebble tries again, and is slowed down, since left to itself it
-// would do so thousands of times a second.
-func listener(log *slog.Logger, fatal func(error)) *pebble.EventListener {
-	var corruption, background, full sync.Once
-	return &pebble.EventListener{
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			corruption.Do(func() { log.Error("index: pebble: damage", "file", info.Path, "err", info.Details) })
-		},
-		BackgroundError: func(err error) {
-			if noRoom(err) {
-				full.Do(func() { log.Error("index: no room to compact; trying again", "err", err) })
-				time.Sleep(backoff)
-				return
-			}
-			background.Do(func() {
-				err = fmt.Errorf("index: pebble: in the background: %w", err)
-				fatal(err)
-			})
-		},
+func pebbleLogger(o Options, fatal func(error)) pebblelog.Logger {
+	return pebblelog.Logger{Log: o.Logger, Name: "index: pebble", Corrupt: ErrCorrupt, Fatal: fatal}
+}
+
+// whenFull makes want of room no end, unlike whatever else fails in the background: pebble tries again, and is slowed down, since
+// left to itself it would do so thousands of times a second.
+func whenFull(log *slog.Logger, l *pebble.EventListener) *pebble.EventListener {
+	var full sync.Once
+	fatal := l.BackgroundError
+	l.BackgroundError = func(err error) {
+		if !noRoom(err) {
+			fatal(err)
+			return
+		}
+		full.Do(func() { log.Error("index: no room to compact; trying again", "err", err) })
+		time.Sleep(backoff)
 	}
+	return l
 }
 
 // noRoom says whether an error may go away when somebody makes room.
 func noRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
-// guarded runs f, and returns what it returns, or the first fatal word of pebble's, which would end the goroutine that hears
-// it and with it the caller. The words said go to told, too, also those after f.
-func guarded(told func(error), f func(fatal func(error)) error) error {
-	ended := make(chan error, 2)
-	go func() {
-		ended <- f(func(err error) {
-			select {
-			case ended <- err:
-			default:
-			}
-			told(err)
-		})
-	}()
-	return <-ended
-}
-
-// pebbleLogger hands pebble's words on. A fatal one ends the goroutine that said it, and through fatal the index.
-type pebbleLogger struct {
-	log   *slog.Logger
-	fatal func(error)
-}
-
-func (l pebbleLogger) Infof(format string, args ...any) {
-	l.log.Debug("index: pebble", "says", fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.log.Error("index: pebble", "says", fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf("index: pebble: "+format, args...)
-	if checksum.Damaged(checksum.Said(args)) {
-		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	l.fatal(err)
-	runtime.Goexit()
 }
