@@ -3,8 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -107,16 +105,13 @@ func openPast(dir string) (*index.Index, error) {
 // replay is where an export's entries come from: from the index as far as that goes, and behind it from the blocks, as a machine
 // that the log drives as it does a hub at its start. So what is missing or damaged at the log's end is found as there.
 type replay struct {
+	recovery
 	ctx           context.Context
 	app           *app
 	asked         *exporter
 	log           *store.Store
-	past          *index.Index // may be nil
-	block, seq    uint64       // of the index, the last
+	block, seq    uint64 // of the index, the last
 	export        *statement.Export
-	seed          ledger.Seed
-	state         *ledger.State
-	outcomes      []ledger.Applied
 	entries, legs uint64 // written
 	began, told   time.Time
 	err           error // errDone, or why the replay must not go on
@@ -125,14 +120,10 @@ type replay struct {
 var errDone = errors.New("all that was asked for is written")
 
 func newReplay(ctx context.Context, a *app, x *exporter, log *store.Store, past *index.Index, export *statement.Export) *replay {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails: the runtime ends the process first
-	seed := ledger.Seed{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}
 	now := time.Now()
-	r := &replay{ctx: ctx, app: a, asked: x, log: log, past: past, export: export, seed: seed, state: ledger.New(log.Params(), seed), began: now, told: now}
+	r := &replay{recovery: newRecovery(log.Params(), past), ctx: ctx, app: a, asked: x, log: log, export: export, began: now, told: now}
 	if past != nil {
 		r.block, r.seq = past.Watermark()
-		r.state.Attach(past)
 	}
 	return r
 }
@@ -165,7 +156,7 @@ func (r *replay) indexed() error {
 	if r.asked.first > r.seq {
 		return nil
 	}
-	err := r.past.Entries(r.asked.first, func(e *ledger.Entry) bool {
+	err := r.index.Entries(r.asked.first, func(e *ledger.Entry) bool {
 		if e.Seq%4096 == 0 {
 			r.err = r.ctx.Err()
 			r.progress(e.Seq)
@@ -186,8 +177,7 @@ func (r *replay) Apply(index uint64, block []byte) error {
 	if r.err = r.ctx.Err(); r.err != nil {
 		return r.err
 	}
-	var err error
-	if r.outcomes, err = r.state.Apply(index, block, r.outcomes[:0]); err != nil {
+	if err := r.recovery.Apply(index, block); err != nil {
 		return err
 	}
 	if index > r.block {
@@ -210,25 +200,19 @@ func (r *replay) agree() error {
 }
 
 // Restore begins the replay at the index's checkpoint, whose entries are all in the index.
-func (r *replay) Restore(_ uint64, from io.Reader) error {
-	s, err := ledger.Restore(from, r.seed)
-	if err != nil {
+func (r *replay) Restore(index uint64, from io.Reader) error {
+	if err := r.recovery.Restore(index, from); err != nil {
 		return err
 	}
-	s.Attach(r.past)
-	r.state = s
 	return r.agree()
 }
 
-// Snapshot is of no use here, but a machine has one.
-func (r *replay) Snapshot() *ledger.View { return r.state.View() }
-
 // kept is where the replay begins.
 func (r *replay) kept() store.Checkpoints {
-	if r.past == nil {
+	if r.index == nil {
 		return nil
 	}
-	return unchanged{r.past}
+	return unchanged{r.index}
 }
 
 // unchanged is an index that takes no checkpoint.

@@ -2,18 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/backup"
 	"github.com/millrace/millrace/ledger/store/index"
@@ -82,17 +78,13 @@ func (a *app) progressLog() *slog.Logger {
 // replayInto replays a log as a hub does at its start, from the index's checkpoint if there is one, and audits the books. What the
 // index lacks is left to the hub's first start: it takes the hub's keys, which need not be in the backup.
 func replayInto(ctx context.Context, s *store.Store, dir string) (err error) {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails: the runtime ends the process first
-	m := &recovery{seed: ledger.Seed{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}}
-	m.state = ledger.New(s.Params(), m.seed)
-	m.index, err = index.Open(index.Options{Dir: dir, IDKeep: s.Params().IDWindow})
+	past, err := index.Open(index.Options{Dir: dir, IDKeep: s.Params().IDWindow})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errData, err)
 	}
-	defer func() { err = errors.Join(err, m.index.Close()) }()
-	m.state.Attach(m.index)
-	if _, err := s.Replay(ctx, m, m.index); err != nil {
+	defer func() { err = errors.Join(err, past.Close()) }()
+	m := newRecovery(s.Params(), past)
+	if _, err := s.Replay(ctx, &m, past); err != nil {
 		return err
 	}
 	if err := m.state.Audit(); err != nil {
@@ -100,28 +92,3 @@ func replayInto(ctx context.Context, s *store.Store, dir string) (err error) {
 	}
 	return nil
 }
-
-// recovery is the machine of a replay without a hub.
-type recovery struct {
-	seed     ledger.Seed
-	index    *index.Index
-	outcomes []ledger.Applied
-	state    *ledger.State
-}
-
-func (m *recovery) Apply(index uint64, block []byte) (err error) {
-	m.outcomes, err = m.state.Apply(index, block, m.outcomes[:0])
-	return err
-}
-
-func (m *recovery) Restore(_ uint64, r io.Reader) error {
-	s, err := ledger.Restore(r, m.seed)
-	if err != nil {
-		return err
-	}
-	s.Attach(m.index)
-	m.state = s
-	return nil
-}
-
-func (m *recovery) Snapshot() *ledger.View { return m.state.Checkpoint() }
