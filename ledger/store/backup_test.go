@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/storetest"
 )
 
 // TestBackup copies a log while it grows: the copy is the blocks up to some block, with all that were applied before.
@@ -114,7 +115,7 @@ func restored(t *testing.T, f *folder, path string) *folder {
 	if _, err := vfs.Clone(f.fs(), mem, path, "/restored"); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, mem, "/restored/"+store.Restoring, nil)
+	storetest.WriteFile(t, mem, "/restored/"+store.Restoring, nil)
 	g := f.on(mem)
 	g.opts.Dir = "/restored"
 	return g
@@ -149,12 +150,12 @@ func TestAdoptRefuses(t *testing.T) {
 	for _, file := range files(t, restored(t, f, path).fs(), "/restored") {
 		for range 10 {
 			g := restored(t, f, path)
-			b := readFile(t, g.fs(), file)
+			b := storetest.ReadFile(t, g.fs(), file)
 			if len(b) == 0 {
 				break
 			}
 			b[rng.IntN(len(b))] ^= 1 << rng.IntN(8)
-			writeFile(t, g.fs(), file, b)
+			storetest.WriteFile(t, g.fs(), file, b)
 			if store.Adopt(t.Context(), g.opts, through, replays) == nil {
 				if err := serves(g, m.print(), blocksIn(t, s)); err != nil {
 					t.Errorf("%s: %v", file, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/storetest"
 )
 
 // TestGoldenFolder pins what lies on the disk: another program's, or this one's in ten years.
@@ -20,7 +21,7 @@ func TestGoldenFolder(t *testing.T) {
 	open(t, s, m, 1, 2)
 	closeStore(t, s)
 
-	if got := string(readFile(t, f.fs(), f.path("FORMAT"))); got != "millrace data format 2\n" {
+	if got := string(storetest.ReadFile(t, f.fs(), f.path("FORMAT"))); got != "millrace data format 2\n" {
 		t.Errorf("FORMAT %q", got)
 	}
 	var keys []string

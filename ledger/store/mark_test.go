@@ -15,6 +15,7 @@ import (
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/ledgertest"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/storetest"
 )
 
 // killed is a folder as a killed process leaves it, with all that it had written, and what its ledger then was. A part of the
@@ -51,19 +52,15 @@ func killed(t *testing.T) (*folder, *vfs.MemFS, print, uint64) {
 func copyOf(t *testing.T, f *folder, mem *vfs.MemFS, path string, data []byte) *folder {
 	c := f.on(mem.CrashClone(vfs.CrashCloneCfg{}))
 	c.t = t
-	writeFile(t, c.fs(), path, data)
+	storetest.WriteFile(t, c.fs(), path, data)
 	return c
 }
 
 // logs are the paths of the write-ahead logs that hold anything.
 func logs(t *testing.T, f *folder) (paths []string) {
-	names, err := f.fs().List(f.path("ledger"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if p := f.path("ledger", name); strings.HasSuffix(name, ".log") && len(readFile(t, f.fs(), p)) > 0 {
-			paths = append(paths, p)
+	for _, path := range storetest.Files(t, f.fs(), f.path("ledger"), ".log") {
+		if len(storetest.ReadFile(t, f.fs(), path)) > 0 {
+			paths = append(paths, path)
 		}
 	}
 	return paths
@@ -75,7 +72,7 @@ func TestLostEnd(t *testing.T) {
 	f, mem, want, end := killed(t)
 	rng, refused := newRand(3), 0
 	for _, path := range logs(t, f) {
-		whole := readFile(t, f.fs(), path)
+		whole := storetest.ReadFile(t, f.fs(), path)
 		for i := range 60 {
 			at := rng.IntN(len(whole))
 			if i < 10 { // the very end, which nothing in pebble watches
@@ -131,11 +128,11 @@ func TestWithoutWatermark(t *testing.T) {
 	}
 	open(t, s, m, 950_000, 2)
 	closeStore(t, s)
-	if b := readFile(t, f.fs(), path); len(b) != 1024 {
+	if b := storetest.ReadFile(t, f.fs(), path); len(b) != 1024 {
 		t.Errorf("%d bytes", len(b))
 	}
 	f, mem, want, end := killed(t)
-	whole := readFile(t, f.fs(), path)
+	whole := storetest.ReadFile(t, f.fs(), path)
 	for name, c := range map[string]struct {
 		bend   func(b []byte) []byte
 		starts bool
@@ -174,7 +171,7 @@ func TestOthersWatermark(t *testing.T) {
 	early := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: newRand(1)})
 	open(t, s, m, 5, 5)
 	closeStore(t, s)
-	later := readFile(t, mem, f.path("WATERMARK"))
+	later := storetest.ReadFile(t, mem, f.path("WATERMARK"))
 	err := copyOf(t, f, early, f.path("WATERMARK"), later).startFails(newMachine(f.params))
 	wantErr(t, "from later", err, store.ErrCorrupt)
 	if !strings.Contains(fmt.Sprint(err), "blocks 6 to 10") {
@@ -184,7 +181,7 @@ func TestOthersWatermark(t *testing.T) {
 	s, m = other.start()
 	open(t, s, m, 100, 7)
 	closeStore(t, s)
-	theirs := readFile(t, other.fs(), other.path("WATERMARK"))
+	theirs := storetest.ReadFile(t, other.fs(), other.path("WATERMARK"))
 	wantErr(t, "another's", copyOf(t, f, mem, f.path("WATERMARK"), theirs).startFails(newMachine(f.params)), store.ErrCorrupt)
 }
 
@@ -199,7 +196,7 @@ func TestFlippedBit(t *testing.T) {
 	for name, f := range map[string]*folder{"killed": f, "stopped": stopped} {
 		base, rng, kinds := f.fs().(*vfs.MemFS), newRand(8), map[string]int{}
 		for _, path := range files(t, base, f.opts.Dir) {
-			data := readFile(t, base, path)
+			data := storetest.ReadFile(t, base, path)
 			if len(data) == 0 || base.PathBase(path) == "LOCK" {
 				continue
 			}
@@ -208,9 +205,7 @@ func TestFlippedBit(t *testing.T) {
 				bits = append(bits, rng.IntN(8*len(data)))
 			}
 			for _, bit := range bits {
-				bent := bytes.Clone(data)
-				bent[bit/8] ^= 1 << (bit % 8)
-				if err := serves(copyOf(t, f, base, path, bent), want, whole); err != nil {
+				if err := serves(copyOf(t, f, base, path, storetest.Flipped(data, bit)), want, whole); err != nil {
 					t.Errorf("%s: bit %d of %s with %d bytes: %v", name, bit, path, len(data), err)
 				}
 				kinds[strings.TrimLeft(base.PathBase(path), "0123456789")]++

@@ -14,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/storetest"
 )
 
 func TestInitCreates(t *testing.T) {
@@ -62,7 +63,7 @@ func TestInitRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		if part == "FORMAT" {
-			writeFile(t, fs, "/d/FORMAT", nil)
+			storetest.WriteFile(t, fs, "/d/FORMAT", nil)
 		} else if err := fs.MkdirAll("/d/"+part, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +89,7 @@ func TestInitRefuses(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	format := func(text string) func(*testing.T, *folder) {
-		return func(t *testing.T, f *folder) { writeFile(t, f.fs(), f.path("FORMAT"), []byte(text)) }
+		return func(t *testing.T, f *folder) { storetest.WriteFile(t, f.fs(), f.path("FORMAT"), []byte(text)) }
 	}
 	remove := func(name string) func(*testing.T, *folder) {
 		return func(t *testing.T, f *folder) {
@@ -179,7 +180,7 @@ func newerPebble(t *testing.T, f *folder) {
 			}
 		}
 	}
-	writeFile(t, f.fs(), f.path("ledger", "marker.format-version.000099.999"), nil)
+	storetest.WriteFile(t, f.fs(), f.path("ledger", "marker.format-version.000099.999"), nil)
 }
 
 // TestInitInterrupted fails each of Init's writes in turn, and has a machine crash before each: what is left is either whole,

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,6 +14,7 @@ import (
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/ledgertest"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/storetest"
 )
 
 // TestDurableBeforeApply has the machine crash inside each Apply: the block is in what is left, although all that was not
@@ -199,26 +199,17 @@ func TestDamagedFiles(t *testing.T) {
 		if kind != ".log" {
 			edit(t, base, func(*pebble.DB) error { return nil }) // which flushes
 		}
-		names, err := base.fs().List(base.path("ledger"))
-		if err != nil {
-			t.Fatal(err)
-		}
 		rng, refused := newRand(5), 0
-		for _, name := range names {
-			if !strings.HasSuffix(name, kind) {
-				continue
-			}
-			b := readFile(t, base.fs(), base.path("ledger", name))
+		for _, path := range storetest.Files(t, base.fs(), base.path("ledger"), kind) {
+			b := storetest.ReadFile(t, base.fs(), path)
 			for range 30 {
 				if len(b) == 0 {
 					break
 				}
 				bit := rng.IntN(8 * len(b))
 				f := base.on(base.fs().(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{}))
-				bent := bytes.Clone(b)
-				bent[bit/8] ^= 1 << (bit % 8)
-				writeFile(t, f.fs(), f.path("ledger", name), bent)
-				if startsWhole(t, f, h, kind == ".log", fmt.Sprintf("bit %d of %s with %d bytes", bit, name, len(b))) {
+				storetest.WriteFile(t, f.fs(), path, storetest.Flipped(b, bit))
+				if startsWhole(t, f, h, kind == ".log", fmt.Sprintf("bit %d of %s with %d bytes", bit, path, len(b))) {
 					continue
 				}
 				refused++
@@ -270,16 +261,10 @@ func TestDamagedWAL(t *testing.T) {
 	mem = mem.CrashClone(vfs.CrashCloneCfg{})
 	closeStore(t, s)
 	f = f.on(mem)
-	names, err := f.fs().List(f.path("ledger"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range names {
-		if strings.HasSuffix(file, ".log") {
-			b := readFile(t, f.fs(), f.path("ledger", file))
-			b[len(b)/3] ^= 4
-			writeFile(t, f.fs(), f.path("ledger", file), b)
-		}
+	for _, path := range storetest.Files(t, f.fs(), f.path("ledger"), ".log") {
+		b := storetest.ReadFile(t, f.fs(), path)
+		b[len(b)/3] ^= 4
+		storetest.WriteFile(t, f.fs(), path, b)
 	}
 	wantErr(t, "Start", f.startFails(newMachine(f.params)), store.ErrCorrupt)
 }

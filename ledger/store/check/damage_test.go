@@ -4,37 +4,25 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"path"
-	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/millrace/millrace/ledger/store"
+	"github.com/millrace/millrace/ledger/store/storetest"
 )
 
 // TestFlippedBits: a bit that flips anywhere in a table of either database is found, also where no reader comes by.
 func TestFlippedBits(t *testing.T) {
 	whole, rng := newFolder(t, 5, 800, true), rand.New(rand.NewPCG(1, 2))
 	for _, database := range []string{"index", "ledger"} {
-		names, err := whole.fs.List(path.Join(dir, database))
-		if err != nil {
-			t.Fatal(err)
-		}
-		tables := 0
-		for _, name := range names {
-			if !strings.HasSuffix(name, ".sst") {
-				continue
-			}
-			tables++
+		tables := storetest.Files(t, whole.fs, path.Join(dir, database), ".sst")
+		for _, file := range tables {
 			f := whole.clone()
-			file := path.Join(dir, database, name)
-			b := readFile(t, f.fs, file)
+			b := storetest.ReadFile(t, f.fs, file)
 			bit := rng.IntN(8 * len(b))
-			b[bit/8] ^= 1 << (bit % 8)
-			writeFile(t, f.fs, file, b)
+			storetest.WriteFile(t, f.fs, file, storetest.Flipped(b, bit))
 			_, all, err := f.tryCheck(t, nil)
 			if err != nil && (database == "index" || !errors.Is(err, store.ErrCorrupt) && !pebble.IsCorruptionError(err)) {
 				t.Fatalf("bit %d of %s: %v", bit, file, err)
@@ -43,37 +31,9 @@ func TestFlippedBits(t *testing.T) {
 				t.Errorf("bit %d of %d of %s is not found", bit, 8*len(b), file)
 			}
 		}
-		if tables == 0 {
+		if len(tables) == 0 {
 			t.Errorf("%s has no tables", database)
 		}
-	}
-}
-
-func readFile(t *testing.T, fs vfs.FS, name string) []byte {
-	t.Helper()
-	f, err := fs.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func writeFile(t *testing.T, fs vfs.FS, name string, b []byte) {
-	t.Helper()
-	f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -1,15 +1,12 @@
 package index
 
 import (
-	"bytes"
 	"errors"
-	"io"
-	"path"
-	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/storetest"
 )
 
 // TestDamage flips bits in every table. Whoever reads is told, and gets nothing wrong.
@@ -21,24 +18,15 @@ func TestDamage(t *testing.T) {
 		x.Append(&l.records[i])
 	}
 	closeIndex(t, x)
-	names, err := fs.List("index")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rng, tables, found := newRand(1), 0, 0
-	for _, name := range names {
-		if !strings.HasSuffix(name, ".sst") {
-			continue
-		}
-		tables++
-		whole := readFile(t, fs, path.Join("index", name))
+	rng, found := newRand(1), 0
+	tables := storetest.Files(t, fs, "index", ".sst")
+	for _, name := range tables {
+		whole := storetest.ReadFile(t, fs, name)
 		for range 6 {
 			bit := rng.IntN(8 * len(whole))
-			bent := bytes.Clone(whole)
-			bent[bit/8] ^= 1 << (bit % 8)
 			damaged := o
 			damaged.FS = fs.CrashClone(vfs.CrashCloneCfg{})
-			writeFile(t, damaged.FS, path.Join("index", name), bent)
+			storetest.WriteFile(t, damaged.FS, name, storetest.Flipped(whole, bit))
 			damaged.Fatal = func(err error) { // pebble looks at tables by itself
 				if !errors.Is(err, ErrCorrupt) {
 					t.Errorf("bit %d of %s: fatal: %v", bit, name, err)
@@ -53,8 +41,8 @@ func TestDamage(t *testing.T) {
 			}
 		}
 	}
-	if tables < 10 || found < tables*3 { // what is found not at all are names and statistics that nobody reads here
-		t.Errorf("%d flipped bits were found in %d tables", found, tables)
+	if len(tables) < 10 || found < len(tables)*3 { // what is found not at all are names and statistics that nobody reads here
+		t.Errorf("%d flipped bits were found in %d tables", found, len(tables))
 	}
 }
 
@@ -69,32 +57,6 @@ func (l *log) readAll(t *testing.T, o Options) error {
 		err = cerr
 	}
 	return err
-}
-
-func readFile(t *testing.T, fs vfs.FS, name string) []byte {
-	t.Helper()
-	f, err := fs.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func writeFile(t *testing.T, fs vfs.FS, name string, b []byte) {
-	t.Helper()
-	f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestOtherLog: what does not follow the index is not appended.

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/storetest"
 )
 
 // machine is a ledger with its index, as a hub has them.
@@ -125,23 +125,16 @@ func TestDamagedState(t *testing.T) {
 	m.run(l, len(l.records))
 	m.x.Checkpoint(m.state.Checkpoint())
 	closeIndex(t, m.x)
-	names, err := fs.List("index")
-	if err != nil {
-		t.Fatal(err)
-	}
 	found := 0
-	for _, name := range names {
-		if !strings.HasSuffix(name, ".sst") {
-			continue
-		}
-		whole := readFile(t, fs, "index/"+name)
+	for _, name := range storetest.Files(t, fs, "index", ".sst") {
+		whole := storetest.ReadFile(t, fs, name)
 		at := bytes.Index(whole, []byte("2MRP"))
 		if at < 0 {
 			continue
 		}
 		bent := bytes.Clone(whole)
 		bent[at+20] ^= 4
-		writeFile(t, fs, "index/"+name, bent)
+		storetest.WriteFile(t, fs, name, bent)
 		x, err := Open(Options{Dir: "index", FS: fs, Fatal: func(error) {}})
 		if err == nil {
 			var r io.ReadCloser
@@ -155,7 +148,7 @@ func TestDamagedState(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		found++
-		writeFile(t, fs, "index/"+name, whole)
+		storetest.WriteFile(t, fs, name, whole)
 	}
 	if found != 1 {
 		t.Errorf("%d tables with parts", found)
