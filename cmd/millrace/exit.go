@@ -175,6 +175,14 @@ func ofData(err error) error {
 	return err
 }
 
+// ofIndex says of an error of the index that the data folder is at fault, whatever it is, and what to do if that can be mended.
+func ofIndex(err error) error {
+	if err = ofData(err); errors.Is(err, errData) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errData, err)
+}
+
 // plain makes one line without control characters of text that may come from anywhere, so that a hub or a file cannot
 // write to the terminal as it likes.
 func plain(s string) string {

@@ -58,13 +58,13 @@ func (x *exporter) run(ctx context.Context, a *app, cfg config) (err error) {
 	if err != nil {
 		return ofData(err)
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
+	defer func() { err = errors.Join(err, ofData(log.Close())) }()
 	past, err := openPast(filepath.Join(cfg.Data, "index"))
 	if err != nil {
 		return err
 	}
 	if past != nil {
-		defer func() { err = errors.Join(err, past.Close()) }()
+		defer func() { err = errors.Join(err, ofData(past.Close())) }()
 	}
 	out, err := a.openOutput(x.out, x.force)
 	if err != nil {
@@ -97,7 +97,7 @@ func openPast(dir string) (*index.Index, error) {
 	}
 	past, err := index.Open(index.Options{Dir: dir})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errData, err)
+		return nil, ofIndex(err)
 	}
 	return past, nil
 }
@@ -167,7 +167,7 @@ func (r *replay) indexed() error {
 		return r.err == nil && e.Seq < r.seq
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", errData, err)
+		return ofIndex(err)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (a *app) fsck(ctx context.Context, cfg config, quiet bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
+	defer func() { err = errors.Join(err, ofData(log.Close())) }()
 	findings := []check.Finding{}
 	kind := make(map[bool]int) // of the log, or not
 	c := check.Config{Log: log, Index: indexOptions(cfg, log), Found: func(f check.Finding) {
@@ -157,7 +157,7 @@ func (a *app) rebuild(ctx context.Context, cfg config, quiet bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
+	defer func() { err = errors.Join(err, ofData(log.Close())) }()
 	ring, err := openRing(cfg)
 	if err != nil {
 		return err
@@ -185,15 +185,18 @@ func mendable(err error) error {
 	if errors.Is(err, errData) { // said already
 		return err
 	}
-	for _, derived := range []error{index.ErrCorrupt, index.ErrFormat, ledger.ErrSnapshot} {
-		if errors.Is(err, derived) {
-			return fmt.Errorf("%w: %w; millrace fsck says more, and millrace rebuild makes the index again from the log", errData, brief{err})
-		}
+	if derived(err) {
+		return fmt.Errorf("%w: %w; millrace fsck says more, and millrace rebuild makes the index again from the log", errData, brief{err})
 	}
 	if errors.Is(err, store.ErrCorrupt) {
 		return fmt.Errorf("%w: %w; nothing can make the log anew: put back a backup (millrace restore)", errData, brief{err})
 	}
 	return err
+}
+
+// derived says whether an error is of damage to what is derived from the log.
+func derived(err error) bool {
+	return errors.Is(err, index.ErrCorrupt) || errors.Is(err, index.ErrFormat) || errors.Is(err, ledger.ErrSnapshot)
 }
 
 // brief is an error in few words, so that what is said behind it is read: pebble names every table that it misses.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -187,6 +188,50 @@ func TestTableGone(t *testing.T) {
 			if r.code != exitData || !strings.Contains(r.err, remedy) || strings.Contains(r.err, "a restart recovers") || strings.Contains(r.err, "runtime.goexit") {
 				t.Errorf("%s, gone %v: %+v", folder, gone, r)
 			}
+		}
+	}
+}
+
+// TestDamagedIndexIsNamed: whoever reads a damaged index says that it can be made again, or does not meet the damage.
+func TestDamagedIndexIsNamed(t *testing.T) {
+	dir, _, _, _ := paidHub(t, 3)
+	tables, err := filepath.Glob(filepath.Join(dir, "index", "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatal("no tables", err)
+	}
+	met := map[string]int{}
+	for _, table := range tables {
+		whole, err := os.ReadFile(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bent := bytes.Clone(whole)
+		bent[len(bent)/4] ^= 16
+		for _, b := range [][]byte{bent, whole[:10]} {
+			place, restored := filepath.Join(t.TempDir(), "backups"), filepath.Join(t.TempDir(), "data")
+			for _, args := range [][]string{
+				{"export", "-o", filepath.Join(t.TempDir(), "out")}, {"backup", "--to", place}, {"restore", "--from", place, "--data", restored},
+			} {
+				if args[0] != "restore" { // a copy each: one that meets damage may hold its folder until the process ends
+					copied := filepath.Join(t.TempDir(), "copy")
+					if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+						t.Fatal(err)
+					}
+					writeFile(t, filepath.Join(copied, "index", filepath.Base(table)), b)
+					args = append(args, "--data", copied)
+				}
+				r := millrace(t, nil, nil, args...)
+				if r.code == exitData && strings.Contains(r.err, "millrace rebuild makes") {
+					met[args[0]]++
+				} else if r.code != 0 && !strings.Contains(r.err, "no such backup") {
+					t.Errorf("%s with %d bytes of %s: %+v", args[0], len(b), filepath.Base(table), r)
+				}
+			}
+		}
+	}
+	for _, verb := range []string{"export", "backup", "restore"} {
+		if met[verb] == 0 {
+			t.Errorf("%s has met no damage", verb)
 		}
 	}
 }

@@ -58,12 +58,20 @@ func (a *app) restore(ctx context.Context, place string, m backup.Manifest, data
 		return replayInto(ctx, s, filepath.Join(data, "index"))
 	})
 	if err != nil {
-		return fmt.Errorf("%w; %s is not whole: remove it", ofData(err), data)
+		return fmt.Errorf("%w; %s is not whole: remove it", ofBackup(err), data)
 	}
 	if !m.Keys {
 		a.note("the hub's keys were not in the backup: put hub.keys, and hub.kek if the key over it was kept there, into %s", data)
 	}
 	return a.print(shownBackup(m, map[string]any{"data": data}), "restored %s into %s", m.Name, data)
+}
+
+// ofBackup is ofData, but that what can be made again from the log is to be made where the backup comes from.
+func ofBackup(err error) error {
+	if !derived(err) {
+		return ofData(err)
+	}
+	return fmt.Errorf("%w: %w; it was so when it was backed up: millrace rebuild makes that hub's index again from its log, for another backup", errData, brief{err})
 }
 
 // progressLog tells of what takes long, unless the answer is for a machine.
@@ -80,7 +88,7 @@ func (a *app) progressLog() *slog.Logger {
 func replayInto(ctx context.Context, s *store.Store, dir string) (err error) {
 	past, err := index.Open(index.Options{Dir: dir, IDKeep: s.Params().IDWindow})
 	if err != nil {
-		return fmt.Errorf("%w: %w", errData, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, past.Close()) }()
 	m := newRecovery(s.Params(), past)
