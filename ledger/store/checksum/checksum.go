@@ -42,10 +42,26 @@ func Tables(ctx context.Context, db *pebble.DB, opts *pebble.Options, dir string
 	return nil
 }
 
-// Damaged says whether an error of pebble's is about files that are not what pebble wrote: bent, cut off or gone. Pebble marks
-// most of them; of a table with another length it only says so.
+// Damaged says whether an error of pebble's is about files that are not what pebble wrote: bent, cut off, or gone though the
+// database names them. Pebble marks most of them; of some it only says so, and it is asked for by what it says. A file that is
+// missing otherwise, as one that cannot be made because its folder was removed, is no damage.
 func Damaged(err error) bool {
-	return err != nil && (pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), "object size mismatch"))
+	if err == nil || pebble.IsCorruptionError(err) {
+		return err != nil
+	}
+	for _, about := range [...]struct {
+		says string
+		gone bool // only if a file is missing
+	}{
+		{"object size mismatch", false},              // a table has another length than the manifest says
+		{"unknown to the objstorage provider", true}, // a table that the manifest names
+		{"could not open manifest file", true},       // the manifest that its marker names
+	} {
+		if strings.Contains(err.Error(), about.says) && (!about.gone || errors.Is(err, os.ErrNotExist)) {
+			return true
+		}
+	}
+	return false
 }
 
 func verify(ctx context.Context, opts *pebble.Options, path string) (err error) {
