@@ -14,6 +14,12 @@ const (
 	maxAnswer = 4 << 20
 )
 
+// maxIdle is how long a connection may lie idle before it is opened anew: well below the 90 s after which the API hangs up.
+const maxIdle = 30 * time.Second
+
+// overtime is how long after a turn an answer may still come.
+const overtime = 30 * time.Second
+
 // errAnswer is returned, wrapped, for bytes that are no answer as this client understands them.
 var errAnswer = errors.New("not an answer")
 
@@ -21,10 +27,12 @@ var errAnswer = errors.New("not an answer")
 // are, and of an answer the status, Content-Length and the body are read. net/http's client takes several times the CPU of
 // the server that is to be measured, on the same cores.
 type conn struct {
-	net  net.Conn
-	buf  []byte
-	have int // bytes in buf
-	used int // of them those of the last answer
+	addr  string
+	net   net.Conn
+	until time.Time // the end of its last turn
+	buf   []byte
+	have  int // bytes in buf
+	used  int // of them those of the last answer
 }
 
 func dial(addr string) (*conn, error) {
@@ -32,7 +40,24 @@ func dial(addr string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{net: n, buf: make([]byte, 4096)}, nil
+	return &conn{addr: addr, net: n, until: time.Now(), buf: make([]byte, 4096)}, nil
+}
+
+// turn lets the connection be used for some time from now on. Others may have had their turns since its last: if that took long, it
+// is opened anew.
+func (c *conn) turn(d time.Duration) error {
+	if time.Since(c.until) > maxIdle {
+		fresh, err := dial(c.addr)
+		if err != nil {
+			return fmt.Errorf("connecting again: %w", err)
+		}
+		err = c.close()
+		if *c = *fresh; err != nil {
+			return fmt.Errorf("hanging up: %w", err)
+		}
+	}
+	c.until = time.Now().Add(d)
+	return c.net.SetDeadline(c.until.Add(overtime))
 }
 
 // do sends a request and reads its answer. The body is valid until the next call.

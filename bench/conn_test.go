@@ -5,8 +5,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func random() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
@@ -73,5 +76,35 @@ func TestAnswersThatAreNone(t *testing.T) {
 		if _, _, err := pieces(t, text, 1000).answer(); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// asking is a source of one request, over and over.
+type asking struct{}
+
+func (asking) next(time.Time) ([]byte, int)           { return get("/", "token"), 1 }
+func (asking) answered(status int, body []byte) error { return wantOK(status, body) }
+
+// TestIdleConnections: the server may have hung up on those that waited long for their turn.
+func TestIdleConnections(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
+	defer server.Close()
+	f, err := newFleet(server.Listener.Addr().String(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	for turn, idle := range []time.Duration{0, 2 * maxIdle, 3 * maxIdle} {
+		for _, c := range f.conns {
+			c.until = c.until.Add(-idle)
+		}
+		s, err := f.run(t.Context(), []source{asking{}, asking{}}, 10*time.Millisecond)
+		if err != nil || s.ops == 0 {
+			t.Errorf("turn %d, after %v: %d requests, %v", turn, idle, s.ops, err)
+		}
+		server.CloseClientConnections()
+	}
+	if _, err := f.run(t.Context(), []source{asking{}, asking{}}, 10*time.Millisecond); err == nil {
+		t.Error("the server hangs up, and nobody notices")
 	}
 }

@@ -56,12 +56,12 @@ func (f *fleet) run(ctx context.Context, sources []source, d time.Duration) (sam
 	for i, src := range sources {
 		lanes = append(lanes, &lane{conn: f.conns[i], source: src, sum: sample{waits: newWaits()}})
 	}
-	began := time.Now()
 	for _, c := range f.conns {
-		if err := c.net.SetDeadline(began.Add(d + 30*time.Second)); err != nil {
+		if err := c.turn(d); err != nil {
 			return sample{}, err
 		}
 	}
+	began := time.Now()
 	var wait sync.WaitGroup
 	for _, l := range lanes {
 		wait.Go(func() { l.run(ctx, began.Add(d)) })

@@ -167,13 +167,15 @@ func (k *readCase) add(of string, ask func() ([]byte, error), check func([]byte)
 
 // run pays, and reads beside it.
 func (k *readCase) run(ctx context.Context, d time.Duration) (s sample, err error) {
+	for _, r := range k.readers {
+		if err := r.conn.turn(d); err != nil {
+			return s, err
+		}
+	}
 	until := time.Now().Add(d)
 	errs := make([]error, len(k.readers))
 	var wait sync.WaitGroup
 	for i, r := range k.readers {
-		if err := r.conn.net.SetDeadline(until.Add(30 * time.Second)); err != nil {
-			return s, err
-		}
 		wait.Go(func() { errs[i] = r.run(ctx, until) })
 	}
 	s, err = k.hub.run(ctx, d)
