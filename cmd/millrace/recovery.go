@@ -1,11 +1,10 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"io"
 
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/index"
 )
 
@@ -18,9 +17,7 @@ type recovery struct {
 }
 
 func newRecovery(p ledger.Params, past *index.Index) recovery {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails: the runtime ends the process first
-	m := recovery{seed: ledger.Seed{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}, index: past}
+	m := recovery{seed: store.NewSeed(), index: past}
 	m.state = ledger.New(p, m.seed)
 	if past != nil {
 		m.state.Attach(past)

@@ -1,8 +1,6 @@
 package check
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -31,12 +29,6 @@ type pass struct {
 	err       error // the context's
 }
 
-func newState(p ledger.Params) *ledger.State {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails: the runtime ends the process first
-	return ledger.New(p, ledger.Seed{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])})
-}
-
 // witness is the index as the ledger's archive, and knows whether it was asked.
 type witness struct {
 	ledger.Archive
@@ -57,7 +49,7 @@ func (w *witness) Owned(account ledger.AccountNo, content uint32) (ledger.Owned,
 
 // replay takes the log through a fresh ledger, with everybody who compares beside it.
 func (c *checker) replay(archived bool) (p *pass, err error) {
-	p = &pass{c: c, state: newState(c.cfg.Log.Params())}
+	p = &pass{c: c, state: ledger.New(c.cfg.Log.Params(), store.NewSeed())}
 	if archived {
 		p.archive = &witness{Archive: c.rows}
 		p.state.Attach(p.archive)

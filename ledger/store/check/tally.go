@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/index"
 )
 
@@ -110,7 +111,7 @@ func (c *checker) name(p *pass) error {
 		wanted[i] = make(map[row]bool)
 		last = max(last, t.window(t.differing[0], "").Last)
 	}
-	state := newState(c.cfg.Log.Params())
+	state := ledger.New(c.cfg.Log.Params(), store.NewSeed())
 	if p.archive != nil {
 		state.Attach(p.archive)
 	}

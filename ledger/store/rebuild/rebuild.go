@@ -3,8 +3,6 @@ package rebuild
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -62,9 +60,7 @@ type machine struct {
 
 // fill replays the log into the index, and gives it a checkpoint of the end.
 func (m *machine) fill(ctx context.Context, log *store.Store) (Report, error) {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails: the runtime ends the process first
-	m.state = ledger.New(log.Params(), ledger.Seed{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])})
+	m.state = ledger.New(log.Params(), store.NewSeed())
 	m.state.Attach(m.index)
 	if err := log.Start(ctx, m, nil); err != nil {
 		return Report{}, err
