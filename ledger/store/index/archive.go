@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/space"
 )
 
 // The archive is what the ledger need not keep in memory to do everything exactly once. Rows are visible when Options.Flushed
@@ -182,7 +183,7 @@ func (x *Index) expire(now uint64) {
 	before := now - x.opts.IDKeep
 	end := binary.BigEndian.AppendUint64([]byte{'i'}, before<<16)
 	switch err := x.drop([]byte{'i'}, end[:7]); {
-	case noRoom(err):
+	case space.IsFull(err):
 		x.opts.Logger.Error("no room to drop old ids from the index", "err", err)
 	case err != nil:
 		x.fail(fmt.Errorf("index: dropping ids before %d: %w", before, err))

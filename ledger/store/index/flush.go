@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/millrace/millrace/ledger/store/space"
 )
 
 // step writes one keyspace's rows of a segment, as tables of their own.
@@ -69,7 +71,7 @@ func (x *Index) flush(s *segment) bool {
 func (x *Index) persist(f func() error) error {
 	for said := false; ; time.Sleep(backoff) {
 		err := f()
-		if noRoom(err) && !x.ending() {
+		if space.IsFull(err) && !x.ending() {
 			if !said {
 				x.opts.Logger.Error("no room for the index; trying again", "err", err)
 				said = true
@@ -91,7 +93,7 @@ func (x *Index) ending() bool {
 
 // stop ends the index with an error. One that is closed without room is only left behind its log, and that is not fatal.
 func (x *Index) stop(err error) {
-	if !noRoom(err) {
+	if !space.IsFull(err) {
 		x.fail(err)
 		return
 	}

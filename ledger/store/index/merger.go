@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/millrace/millrace/ledger/store/space"
 )
 
 // mergeEras is the goroutine that makes one era of many, the lowest level first.
@@ -17,7 +18,7 @@ func (x *Index) mergeEras() {
 		}
 		switch err := x.mergeGroup(group); {
 		case err == nil:
-		case errors.Is(err, ErrClosed) || noRoom(err): // then it is closed, too; nothing has changed
+		case errors.Is(err, ErrClosed) || space.IsFull(err): // then it is closed, too; nothing has changed
 			return
 		default:
 			x.fail(fmt.Errorf("index: merging lists: %w", err))

@@ -7,13 +7,13 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/millrace/millrace/ledger/store/checksum"
 	"github.com/millrace/millrace/ledger/store/pebblelog"
+	"github.com/millrace/millrace/ledger/store/space"
 )
 
 // format pins pebble's own format, so that a newer pebble does not make folders that this version cannot read.
@@ -203,7 +203,7 @@ func whenFull(log *slog.Logger, l *pebble.EventListener) *pebble.EventListener {
 	var full sync.Once
 	fatal := l.BackgroundError
 	l.BackgroundError = func(err error) {
-		if !noRoom(err) {
+		if !space.IsFull(err) {
 			fatal(err)
 			return
 		}
@@ -211,9 +211,4 @@ func whenFull(log *slog.Logger, l *pebble.EventListener) *pebble.EventListener {
 		time.Sleep(backoff)
 	}
 	return l
-}
-
-// noRoom says whether an error may go away when somebody makes room.
-func noRoom(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -247,7 +247,7 @@ func zeros(f vfs.File, size int64) error {
 
 func (g *Guard) ballast(d disk) string { return g.cfg.FS.PathJoin(d.dir, ballastName) }
 
-// IsFull says whether an error is for want of room.
+// IsFull says whether an error is for want of room, and so may go away when somebody makes some.
 func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
