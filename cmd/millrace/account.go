@@ -54,14 +54,9 @@ func (a *app) accountShow() *cobra.Command {
 	var cred credentials
 	var at pastFlag
 	c := a.verb("show [ACCOUNT]", "Show the balance of the token's account", cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
-		cl, no, err := cred.client(a)
+		cl, no, err := cred.clientOf(ctx, a, args)
 		if err != nil {
 			return err
-		}
-		if len(args) > 0 {
-			if no, err = parseAccount(ctx, args[0]); err != nil {
-				return usage("%w", err)
-			}
 		}
 		if no == 0 {
 			return usage("the operator's token has no account of its own: name one")

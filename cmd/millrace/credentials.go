@@ -126,6 +126,18 @@ func (c *credentials) client(a *app) (*client.Client, ledger.AccountNo, error) {
 	return cl, no, err
 }
 
+// clientOf is client, with the account that an argument names, if there is one, in place of the token's.
+func (c *credentials) clientOf(ctx context.Context, a *app, args []string) (*client.Client, ledger.AccountNo, error) {
+	cl, no, err := c.client(a)
+	if err != nil || len(args) == 0 {
+		return cl, no, err
+	}
+	if no, err = parseAccount(ctx, args[0]); err != nil {
+		return nil, 0, usage("%w", err)
+	}
+	return cl, no, nil
+}
+
 func dial(hub, secret string) (*client.Client, error) {
 	c, err := client.New(client.Config{Hub: hub, Token: secret})
 	if err != nil {

@@ -19,14 +19,9 @@ func (a *app) eventsCommand() *cobra.Command {
 	var after seqFlag
 	var count uint64
 	c := a.verb("events [ACCOUNT]", "Follow what happens to an account, or to the whole ledger", cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
-		cl, no, err := cred.client(a)
+		cl, no, err := cred.clientOf(ctx, a, args)
 		if err != nil {
 			return err
-		}
-		if len(args) > 0 {
-			if no, err = parseAccount(ctx, args[0]); err != nil {
-				return usage("%w", err)
-			}
 		}
 		var seen uint64
 		err = cl.Events(ctx, no, after.seq, func(e client.Event) error {
