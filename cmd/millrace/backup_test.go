@@ -35,14 +35,7 @@ func TestBackupRunning(t *testing.T) {
 	_, from := s.account(t, "1000000")
 	payee, to := s.account(t, "")
 	no, _ := ledger.ParseAccountNo(payee)
-	token, err := readToken(t.Context(), from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cl, err := client.New(client.Config{Hub: s.url, Token: token})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cl := s.client(t, from)
 	var paid atomic.Int64
 	var stop atomic.Bool
 	var mu sync.Mutex
@@ -109,9 +102,7 @@ func TestBackupRunning(t *testing.T) {
 	if got := ok(t, "account", "show", "--hub", again.url, "--token-file", to); number(t, got["balance_msat"]) < atLeast {
 		t.Errorf("%v, and %d were paid before the backup", got, atLeast)
 	}
-	if cl, err = client.New(client.Config{Hub: again.url, Token: token}); err != nil {
-		t.Fatal(err)
-	}
+	cl = again.client(t, from)
 	for _, id := range acked {
 		if got, err := cl.Transfer(t.Context(), id, no, 1); err != nil || got.Result != "repeated" {
 			t.Fatalf("an acknowledged payment is %v, %v", got.Result, err)
@@ -122,14 +113,7 @@ func TestBackupRunning(t *testing.T) {
 // takeCopy has a hub make a copy, as another backup would, and returns what drops it.
 func takeCopy(t *testing.T, s served) func() {
 	t.Helper()
-	token, err := readToken(t.Context(), s.operator)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cl, err := client.New(client.Config{Hub: s.url, Token: token})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cl := s.client(t, s.operator)
 	made, err := cl.Backup(t.Context())
 	if err != nil {
 		t.Fatal(err)

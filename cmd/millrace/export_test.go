@@ -28,14 +28,7 @@ func paidHub(t *testing.T, payments int) (dir string, from, to ledger.AccountNo,
 	payee, _ := hub.account(t, "")
 	from, _ = ledger.ParseAccountNo(payer)
 	to, _ = ledger.ParseAccountNo(payee)
-	text, err := readToken(t.Context(), token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.New(client.Config{Hub: hub.url, Token: text})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := hub.client(t, token)
 	for i := range payments {
 		ids = append(ids, client.NewID())
 		if _, err := c.Transfer(t.Context(), ids[i], to, ledger.Msat(i+1)); err != nil {
@@ -260,14 +253,7 @@ func TestExportOtherIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := readToken(t.Context(), token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.New(client.Config{Hub: hub.url, Token: text})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := hub.client(t, token)
 	batch := []client.Op{client.TransferOp(client.NewID(), payee, 1), client.TransferOp(client.NewID(), payee, 2)} // block 4
 	if got, err := c.Batch(t.Context(), batch); err != nil || got.Applied != 2 {
 		t.Fatal(got, err)

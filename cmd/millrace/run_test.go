@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/hub/client"
 )
 
 // result is what one command did.
@@ -73,6 +75,20 @@ func last(lines string) string {
 type served struct {
 	url, dir, operator string
 	stop               func() result
+}
+
+// client is one with the token in a file.
+func (s served) client(t *testing.T, file string) *client.Client {
+	t.Helper()
+	token, err := readToken(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(client.Config{Hub: s.url, Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // lockedBuffer is read by a test while a hub writes to it.
