@@ -119,12 +119,20 @@ func TestLogFails(t *testing.T) {
 	if r.balance(b) != 0 {
 		t.Error("money moved")
 	}
+	_ = r.closes(context.Background())
+}
+
+// closes is Close, which must come back.
+func (r *rig) closes(ctx context.Context) error {
+	r.t.Helper()
 	ended := make(chan error, 1)
-	go func() { ended <- r.Close(context.Background()) }()
+	go func() { ended <- r.Close(ctx) }()
 	select {
-	case <-ended:
+	case err := <-ended:
+		return err
 	case <-time.After(10 * time.Second):
-		t.Fatal("Close hangs")
+		r.t.Fatal("Close hangs")
+		return nil
 	}
 }
 
@@ -150,13 +158,7 @@ func TestCloseAfterFailure(t *testing.T) {
 	if unknown.Load() != 50 {
 		t.Errorf("%d of 50 learnt that nothing is known", unknown.Load())
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- r.Close(context.Background()) }()
-	select {
-	case <-ended:
-	case <-time.After(10 * time.Second):
-		t.Fatal("Close hangs")
-	}
+	_ = r.closes(context.Background())
 }
 
 // TestCloseKeepsItsTime: Close returns when its context ends, whatever still waits, the sweeper too; and can be called again.
@@ -172,15 +174,8 @@ func TestCloseKeepsItsTime(t *testing.T) {
 	eventually(t, "the sweeper is at work", func() bool { return r.log.count() > before })
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- r.Close(ctx) }()
-	select {
-	case err := <-ended:
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Close: %v", err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("Close hangs")
+	if err := r.closes(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Close: %v", err)
 	}
 	r.log.open()
 	r.stop()
