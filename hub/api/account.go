@@ -164,10 +164,7 @@ func (c *call) devCredit() *problem {
 	}
 	o := c.body(false)
 	op := ledger.Op{Kind: ledger.OpCredit, Actor: ledger.Dev, ID: o.opID(), Target: uint32(o.account("account")), Amount: o.amount("amount_msat")}
-	if p := o.end(); p != nil {
-		return p
-	}
-	a, p := c.pay(op)
+	a, p := c.pay(&o, op)
 	if p != nil {
 		return p
 	}

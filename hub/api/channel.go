@@ -8,10 +8,7 @@ func (c *call) openChannel() *problem {
 	// The ledger counts expiries in seconds: a part of one is rounded up, and what does not fit is later than it takes.
 	seconds := (o.whole("expires", 1, 1<<48-1, true) + 999) / 1000
 	op.Version = uint32(min(seconds, 1<<32-1))
-	if p := o.end(); p != nil {
-		return p
-	}
-	a, p := c.pay(op)
+	a, p := c.pay(&o, op)
 	if p != nil {
 		return p
 	}
@@ -86,10 +83,7 @@ func (c *call) advance() *problem {
 	}
 	o := c.body(false)
 	op := ledger.Op{Kind: ledger.OpAdvance, Actor: c.grant.Account, Target: no, Amount: o.amount("total_msat")}
-	if p := o.end(); p != nil {
-		return p
-	}
-	a, p := c.pay(op)
+	a, p := c.pay(&o, op)
 	if p != nil {
 		return p
 	}
@@ -110,10 +104,7 @@ func (c *call) topUp() *problem {
 	}
 	o := c.body(false)
 	op := ledger.Op{Kind: ledger.OpTopUp, Actor: c.grant.Account, Target: no, ID: o.opID(), Amount: o.amount("amount_msat")}
-	if p := o.end(); p != nil {
-		return p
-	}
-	a, p := c.pay(op)
+	a, p := c.pay(&o, op)
 	if p != nil {
 		return p
 	}
@@ -131,10 +122,7 @@ func (c *call) closeChannel() *problem {
 		return p
 	}
 	o := c.body(true)
-	if p := o.end(); p != nil {
-		return p
-	}
-	a, p := c.submit(ledger.Op{Kind: ledger.OpCloseChannel, Actor: c.grant.Account, Target: no})
+	a, p := c.submit(&o, ledger.Op{Kind: ledger.OpCloseChannel, Actor: c.grant.Account, Target: no})
 	if p != nil {
 		return p
 	}

@@ -146,10 +146,7 @@ func (c *call) reprice() *problem {
 	o := c.body(false)
 	op := ledger.Op{Kind: ledger.OpReprice, Actor: c.grant.Account, ID: id, Amount: o.amount("price_msat"),
 		Version: uint32(o.whole("price_version", 1, 1<<32-1, true))}
-	if p := o.end(); p != nil {
-		return p
-	}
-	a, p := c.submit(op)
+	a, p := c.submit(&o, op)
 	if p != nil {
 		return p
 	}
@@ -170,10 +167,7 @@ func (c *call) retire() *problem {
 		return p
 	}
 	o := c.body(true)
-	if p := o.end(); p != nil {
-		return p
-	}
-	a, p := c.submit(ledger.Op{Kind: ledger.OpRetire, Actor: c.grant.Account, ID: id})
+	a, p := c.submit(&o, ledger.Op{Kind: ledger.OpRetire, Actor: c.grant.Account, ID: id})
 	if p != nil {
 		return p
 	}

@@ -206,8 +206,11 @@ func (c *call) within(amount ledger.Msat) *problem {
 	return nil
 }
 
-// submit has one op decided. On a problem there is no outcome.
-func (c *call) submit(op ledger.Op) (ledger.Applied, *problem) {
+// submit has the op of a body decided, if the body has nothing else. On a problem there is no outcome.
+func (c *call) submit(body *object, op ledger.Op) (ledger.Applied, *problem) {
+	if p := body.end(); p != nil {
+		return ledger.Applied{}, p
+	}
 	c.batch.Reset()
 	c.batch.Ops = append(c.batch.Ops, op)
 	if p := c.submitBatch(); p != nil {
@@ -217,11 +220,14 @@ func (c *call) submit(op ledger.Op) (ledger.Applied, *problem) {
 }
 
 // pay is submit for what the token's cap is held against.
-func (c *call) pay(op ledger.Op) (ledger.Applied, *problem) {
+func (c *call) pay(body *object, op ledger.Op) (ledger.Applied, *problem) {
+	if p := body.end(); p != nil {
+		return ledger.Applied{}, p
+	}
 	if p := c.within(c.worth(&op)); p != nil {
 		return ledger.Applied{}, p
 	}
-	return c.submit(op)
+	return c.submit(body, op)
 }
 
 func (c *call) submitBatch() *problem {

@@ -6,10 +6,7 @@ import "github.com/millrace/millrace/ledger"
 func (c *call) transfer() *problem {
 	o := c.body(false)
 	op := ledger.Op{Kind: ledger.OpTransfer, Actor: c.grant.Account, ID: o.opID(), Target: uint32(o.account("to")), Amount: o.amount("amount_msat")}
-	if p := o.end(); p != nil {
-		return p
-	}
-	a, p := c.pay(op)
+	a, p := c.pay(&o, op)
 	if p != nil {
 		return p
 	}
