@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -53,10 +52,9 @@ func (x *exporter) run(ctx context.Context, a *app, cfg config) (err error) {
 	if x.first == 0 || x.last != 0 && x.last < x.first {
 		return usage("no entries from seq %d to %d: the first entry is 1", x.first, x.last)
 	}
-	cfg.LogLevel = slog.LevelWarn // how a hub starts is not what is asked for
-	log, err := store.Open(store.Options{Dir: cfg.Data, WALDir: cfg.WALDir, Logger: a.logger(cfg)})
+	log, err := a.openLog(cfg)
 	if err != nil {
-		return ofData(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, ofData(log.Close())) }()
 	past, err := openPast(filepath.Join(cfg.Data, "index"))

@@ -118,7 +118,7 @@ func (a *app) checking(began time.Time) func(check.Progress) {
 	}
 }
 
-// openLog opens the log of a stopped hub, for one who says himself what there is to say.
+// openLog opens the log of a stopped hub, for one who says himself what there is to say: how a hub starts is not what is asked for.
 func (a *app) openLog(cfg config) (*store.Store, error) {
 	cfg.LogLevel = slog.LevelWarn
 	log, err := store.Open(store.Options{Dir: cfg.Data, WALDir: cfg.WALDir, Logger: a.logger(cfg)})
