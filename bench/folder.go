@@ -58,12 +58,13 @@ func openFolder(ctx context.Context, c *Config, dir string) (f *folder, err erro
 	return f, nil
 }
 
-// settle notes where the log ends, before anything is paid.
+// settle notes where the log ends, and counts what is paid from there on.
 func (f *folder) settle(ctx context.Context) error {
 	if err := f.rig.catchUp(ctx); err != nil {
 		return err
 	}
 	_, f.rig.seq = f.rig.index.Watermark()
+	f.before = f.clients.tally()
 	return nil
 }
 
@@ -93,7 +94,7 @@ func (a *advances) resume(totals map[uint32]ledger.Msat) {
 	}
 }
 
-// paid is how many payments were made since the folder was opened, and entries the length of its log.
+// paid is how many payments were made since the folder was settled, and entries the length of its log.
 func (f *folder) paid() uint64    { return f.clients.tally() - f.before }
 func (f *folder) entries() uint64 { return f.rig.seq + f.paid() }
 
