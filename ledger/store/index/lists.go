@@ -94,6 +94,7 @@ func (x *Index) buildLists(b *build, s *segment) (err error) {
 	x.awaitMerger()
 	e := era{no: x.nextEra(), first: s.before.seq + 1, last: s.after.seq}
 	t := b.table(false)
+	t.soon = true // by the merger
 	defer t.closeOn(&err)
 	if err := x.lists.gathered.bindRecords(s.records, &binder{set: t.set, era: e.no, base: e.first}); err != nil {
 		return err

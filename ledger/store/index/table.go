@@ -1,7 +1,6 @@
 package index
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -22,18 +21,15 @@ const (
 	blockSize       = 16 << 10
 	lookupBlockSize = 4 << 10
 	indexBlockSize  = 64 << 10
-	// writeBytes are written at once: pebble's own buffer is of one small block, and the calls cost more than the writing.
-	writeBytes = 256 << 10
 	// manifestRoom is more than what pebble notes about the tables of one build.
 	manifestRoom = 1 << 20
-	// bytesPerSync hands tables to the disk while they are written, so that the log's own syncs do not find all of it waiting.
-	bytesPerSync = 512 << 10
 )
 
 // table writes rows with ascending keys into as many files as they need, for a build.
 type table struct {
 	build  *build
 	filter bool // with a Bloom filter over the keys, for lookups that mostly find nothing
+	soon   bool // it is read again before long
 	w      *sstable.Writer
 	bytes  int // in the file being written
 }
@@ -68,8 +64,6 @@ func (t *table) create() error {
 		return fmt.Errorf("making a table: %w", err)
 	}
 	t.build.paths = append(t.build.paths, path)
-	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: bytesPerSync})
-	w := &tableFile{file: f, buf: bufio.NewWriterSize(f, writeBytes)}
 	o := sstable.WriterOptions{
 		TableFormat: format.MaxTableFormat(), Compression: block.NoCompression, BlockSize: blockSize, IndexBlockSize: indexBlockSize,
 		WritingToLowestLevel: true,
@@ -77,7 +71,7 @@ func (t *table) create() error {
 	if t.filter {
 		o.FilterPolicy, o.BlockSize = bloom.FilterPolicy(10), lookupBlockSize
 	}
-	t.w, t.bytes = sstable.NewWriter(w, o), 0
+	t.w, t.bytes = sstable.NewWriter(newTableFile(f, t.soon), o), 0
 	return nil
 }
 
@@ -93,29 +87,6 @@ func (t *table) close() error {
 	}
 	return nil
 }
-
-// tableFile is what pebble writes a table to: an objstorage.Writable.
-type tableFile struct {
-	file vfs.File
-	buf  *bufio.Writer
-}
-
-func (f *tableFile) Write(p []byte) error {
-	_, err := f.buf.Write(p)
-	return err
-}
-
-// Finish makes the file durable.
-func (f *tableFile) Finish() error {
-	err := f.buf.Flush()
-	if err == nil {
-		err = f.file.Sync()
-	}
-	return errors.Join(err, f.file.Close())
-}
-
-// Abort leaves the file to be removed: see build.discard.
-func (f *tableFile) Abort() { _ = f.file.Close() }
 
 // build gathers the tables that become part of the database together.
 type build struct {
