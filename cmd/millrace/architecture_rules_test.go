@@ -84,6 +84,7 @@ func rules() []rule {
 			{"hub/x.go", "import \"errors\"\nvar ErrX = errors.New(\"x\")"}, {"hub/x.go", "var t = [...]string{\"a\"}"},
 			{"hub/x.go", "var t = map[string]int{\"a\": 1}"}, {"hub/x.go", "import \"regexp\"\nvar r = regexp.MustCompile(`x`)"},
 			{"hub/x.go", "import \"hash/crc32\"\nvar c = crc32.MakeTable(1)"}, {"hub/x.go", "var _ I = T{}"},
+			{"hub/x.go", "import \"sync\"\nvar f = sync.OnceValue(g)\nfunc g() bool { return true }"},
 			{"hub/x.go", "import _ \"embed\"\n//go:embed x.yaml\nvar x []byte"}, {"hub/x.go", "func f() { var n int; _ = n }"},
 			{"hub/x.go", "import \"encoding/base64\"\nvar s, u = base64.StdEncoding.Strict(), base64.URLEncoding"},
 		},
