@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/millrace/millrace/ledger"
 )
@@ -32,24 +33,48 @@ const (
 // Flags are the number of legs, plus 0x80 when there is an id. An entry of one leg without an id has 37 bytes: behind a
 // prefix and a salt that is one block of SHA-256.
 func AppendEntry(b []byte, e *ledger.Entry) []byte {
-	le := binary.LittleEndian
-	flags := uint64(len(e.Legs))
+	at, size := len(b), entrySize(e)
+	b = slices.Grow(b, size)[:at+size]
+	putEntry(b[at:], e)
+	return b
+}
+
+// entrySize is how many bytes AppendEntry appends.
+func entrySize(e *ledger.Entry) int {
+	n := entryHead + len(e.Legs)*legSize
+	if e.ID != (ledger.OpID{}) {
+		n += len(e.ID)
+	}
+	return n
+}
+
+// putEntry writes an entry to the beginning of b.
+func putEntry(b []byte, e *ledger.Entry) {
+	flags := byte(len(e.Legs))
+	legs := b[entryHead:]
 	if e.ID != (ledger.OpID{}) {
 		flags |= flagID
+		legs = legs[copy(legs, e.ID[:]):]
 	}
-	b = le.AppendUint64(b, e.Seq)
-	b = le.AppendUint64(b, min(e.Time, maxTime)|uint64(e.Kind)<<48|flags<<56)
-	if flags&flagID != 0 {
-		b = append(b, e.ID[:]...)
-	}
+	putHead((*[entryHead]byte)(b), e, flags)
 	for i := range e.Legs {
-		l := &e.Legs[i]
-		b = append(b, byte(l.Move))
-		b = le.AppendUint64(b, uint64(l.From)|uint64(l.To)<<32)
-		b = le.AppendUint32(b, l.Object)
-		b = le.AppendUint64(b, uint64(l.Amount))
+		putLeg((*[legSize]byte)(legs), &e.Legs[i])
+		legs = legs[legSize:]
 	}
-	return b
+}
+
+func putHead(b *[entryHead]byte, e *ledger.Entry, flags byte) {
+	le := binary.LittleEndian
+	le.PutUint64(b[0:], e.Seq)
+	le.PutUint64(b[8:], min(e.Time, maxTime)|uint64(e.Kind)<<48|uint64(flags)<<56)
+}
+
+func putLeg(b *[legSize]byte, l *ledger.Leg) {
+	le := binary.LittleEndian
+	b[0] = byte(l.Move)
+	le.PutUint64(b[1:], uint64(l.From)|uint64(l.To)<<32)
+	le.PutUint32(b[9:], l.Object)
+	le.PutUint64(b[13:], uint64(l.Amount))
 }
 
 // DecodeEntry is the inverse. It returns what stands behind the entry, and accepts only what AppendEntry writes; the legs'

@@ -1,18 +1,9 @@
 package tlog
 
-import "crypto/sha256"
+import "github.com/millrace/millrace/ledger/tlog/sha256x2"
 
-// WithoutState is a tree for a standard library whose digest has another form.
-func WithoutState(t *Tree) *Tree {
-	t.hash.state = nil
+// Plain makes a tree one that hashes by crypto/sha256 alone, as where sha256x2 has no instructions.
+func Plain(t *Tree) *Tree {
+	t.hash = sha256x2.Hasher{}
 	return t
-}
-
-// CompressorWorks says whether the fast way is taken, and hashes n bytes that way.
-func CompressorWorks(message []byte) (bool, [32]byte) {
-	c := newCompressor()
-	b := append(append([]byte(nil), message...), make([]byte, 2*sha256.BlockSize)...)
-	var sum [32]byte
-	c.sum(sum[:], b, len(message))
-	return c.state != nil, sum
 }

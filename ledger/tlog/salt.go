@@ -31,6 +31,14 @@ func newCipher(s Secret) cipher.Block {
 	return c
 }
 
+// of is the salt of the entry at a position of a block, by itself.
+func (s *salts) of(block, position uint64) (salt Salt) {
+	binary.BigEndian.PutUint64(salt[:8], block)
+	binary.BigEndian.PutUint64(salt[8:], position)
+	s.cipher.Encrypt(salt[:], salt[:])
+	return salt
+}
+
 // reset makes the salt of the block's first entry the next one.
 func (s *salts) reset(block uint64) {
 	var iv [16]byte
@@ -40,13 +48,17 @@ func (s *salts) reset(block uint64) {
 }
 
 // next is valid until the call after it.
-func (s *salts) next() []byte {
+func (s *salts) next() *Salt {
 	if s.at == s.to {
-		b := s.buf[:s.size]
-		clear(b)
-		s.stream.XORKeyStream(b, b)
-		s.at, s.to, s.size = 0, s.size, min(2*s.size, len(s.buf))
+		s.more()
 	}
 	s.at += len(Salt{})
-	return s.buf[s.at-len(Salt{}) : s.at]
+	return (*Salt)(s.buf[s.at-len(Salt{}):])
+}
+
+func (s *salts) more() {
+	b := s.buf[:s.size]
+	clear(b)
+	s.stream.XORKeyStream(b, b)
+	s.at, s.to, s.size = 0, s.size, min(2*s.size, len(s.buf))
 }
