@@ -128,6 +128,9 @@ func newReplay(ctx context.Context, a *app, x *exporter, log *store.Store, past 
 
 // run writes what was asked for.
 func (r *replay) run() error {
+	if err := r.ctx.Err(); err != nil { // of a short log, nothing that follows would ask
+		return err
+	}
 	if err := r.indexed(); err != nil {
 		return err
 	}
