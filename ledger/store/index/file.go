@@ -56,12 +56,13 @@ func (t *tableFile) Write(p []byte) error {
 	return nil
 }
 
-// flush writes what was gathered.
+// flush writes what was gathered. A file system may let a file go past the page cache and then not take its writes so: what is
+// left goes through it.
 func (t *tableFile) flush() error {
-	_, err := t.file.Write(t.buf)
+	n, err := t.file.Write(t.buf)
 	if t.direct && err != nil && refusesDirect(err) {
 		t.direct = setDirect(t.file, false)
-		_, err = t.file.Write(t.buf)
+		_, err = t.file.Write(t.buf[n:])
 	}
 	t.buf = t.buf[:0]
 	return err
