@@ -35,12 +35,18 @@ var ladder = []struct{ dir, imports string }{
 	{"hub/entry", "ledger"},
 	{"hub/webhook", "ledger hub/entry"},
 	{"hub", "ledger ledger/store ledger/store/index ledger/tlog hub/seal hub/keyring hub/token"},
-	{"hub/api/...", "ledger ledger/tlog hub hub/seal hub/keyring hub/token hub/entry hub/statement hub/webhook"},
+	{"hub/nwc", "ledger channels"},
+	{"hub/api/...", "ledger ledger/tlog hub hub/seal hub/keyring hub/token hub/entry hub/statement hub/webhook " +
+		"channels channels/settle channels/audit channels/lnurl hub/nwc"},
 	{"hub/client", "ledger hub/seal"},
 
 	{"channels", "ledger"},
 	{"channels/lightning", "ledger channels"},
 	{"channels/chain", "ledger channels"},
+	{"channels/settle", "ledger channels"},
+	{"channels/audit", "ledger channels"},
+	{"channels/lnurl", "ledger channels"},
+	{"deploy/regtest/...", ""},
 
 	{"bench", "ledger ledger/store ledger/store/index ledger/tlog hub hub/seal hub/keyring hub/token"},
 
@@ -51,7 +57,7 @@ var ladder = []struct{ dir, imports string }{
 var guarded = []struct{ module, only string }{
 	{"github.com/cockroachdb/pebble", "ledger/store/..."},
 	{"github.com/valyala/fasthttp", "hub/api/..."},
-	{"github.com/lightningnetwork/", "channels/lightning"},
+	{"github.com/lightningnetwork/", "channels/lightning"}, // and deploy/regtest, whose nodes it runs
 	{"github.com/btcsuite/", "channels/chain"},
 }
 
