@@ -33,7 +33,7 @@ var ladder = []struct{ dir, imports string }{
 	{"hub/keyring", "ledger hub/seal"},
 	{"hub/statement", "ledger"},
 	{"hub/entry", "ledger"},
-	{"hub/webhook", "ledger hub/entry"},
+	{"hub/webhook", "ledger hub/entry channels/outbound"},
 	{"hub", "ledger ledger/store ledger/store/index ledger/tlog hub/seal hub/keyring hub/token"},
 	{"hub/nwc", "ledger channels"},
 	{"hub/api/...", "ledger ledger/tlog hub hub/seal hub/keyring hub/token hub/entry hub/statement hub/webhook " +
@@ -45,7 +45,8 @@ var ladder = []struct{ dir, imports string }{
 	{"channels/chain", "ledger channels"},
 	{"channels/settle", "ledger channels"},
 	{"channels/audit", "ledger channels"},
-	{"channels/lnurl", "ledger channels"},
+	{"channels/lnurl", "ledger channels channels/outbound"},
+	{"channels/outbound", ""},
 	{"deploy/regtest/...", ""},
 
 	{"bench", "ledger ledger/store ledger/store/index ledger/tlog hub hub/seal hub/keyring hub/token"},

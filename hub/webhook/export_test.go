@@ -1,9 +1,6 @@
 package webhook
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
 const (
 	MaxParked   = maxParked
@@ -11,8 +8,6 @@ const (
 )
 
 var Retries = retries[:]
-
-func Public(ip netip.Addr) bool { return public(ip) }
 
 // SetTimeout makes a slow receiver a matter of milliseconds. It must be called before Start.
 func (d *Dispatcher) SetTimeout(t time.Duration) { d.client.Timeout = t }

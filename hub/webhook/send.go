@@ -3,7 +3,6 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/millrace/millrace/channels/outbound"
 )
 
 const (
@@ -34,28 +35,11 @@ var retries = [...]time.Duration{
 // jitter is a wait give or take a tenth, so that what failed together does not come again together.
 func jitter(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5) }
 
-// newClient goes straight to the address that was checked: no proxy, no redirect, no cookies.
+// newClient bounds the calls: a delivery goes to the address that was checked, or nowhere.
 func newClient(development bool) *http.Client {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: -1}
-	if !development {
-		dialer.Control = guard
-	}
-	return &http.Client{
-		Timeout:       sendTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy:                  nil,
-			DialContext:            dialer.DialContext,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:    dialTimeout,
-			MaxIdleConns:           maxEndpoints,
-			MaxIdleConnsPerHost:    1,
-			IdleConnTimeout:        idleTimeout,
-			MaxResponseHeaderBytes: maxHeader,
-			DisableCompression:     true,
-			ForceAttemptHTTP2:      true,
-		},
-	}
+	return outbound.NewClient(outbound.Limits{
+		Dial: dialTimeout, Whole: sendTimeout, MaxHeader: maxHeader, MaxIdle: maxEndpoints, Idle: idleTimeout,
+	}, development)
 }
 
 // failure is why a delivery did not arrive.
@@ -98,8 +82,8 @@ func (d *Dispatcher) send(ctx context.Context, target, id string, secrets []secr
 // reason is an error without the URL, which can hold a secret of the receiver's.
 func reason(err error) string {
 	var outer *url.Error
-	if errors.Is(err, errTarget) {
-		return errTarget.Error()
+	if errors.Is(err, outbound.ErrTarget) {
+		return outbound.ErrTarget.Error()
 	}
 	if name := (*net.DNSError)(nil); errors.As(err, &name) { // it says which servers were asked
 		return "the host's name cannot be resolved"
