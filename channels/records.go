@@ -4,8 +4,8 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-// Row is a record. A nil value deletes it.
-type Row struct{ Key, Value []byte }
+// Row is a record. A nil value deletes it. It has no name of its own, so that a database below this package can implement Records.
+type Row = struct{ Key, Value []byte }
 
 // Records are the rails' own database. ledger/store/records implements it on pebble.
 type Records interface {
