@@ -115,6 +115,7 @@ func (l *Lightning) close() error {
 	defer l.mu.Unlock()
 	if l.conn != nil {
 		err = errors.Join(err, l.conn.Close())
+		l.conn = nil
 	}
 	return err
 }
@@ -146,6 +147,9 @@ func (l *Lightning) connect() error {
 		return nil
 	}
 	secret, err := os.ReadFile(l.MacaroonFile())
+	if err == nil && len(secret) == 0 {
+		err = fmt.Errorf("%s is not written yet", l.MacaroonFile())
+	}
 	if err != nil {
 		return err
 	}
