@@ -115,7 +115,6 @@ func (l *Lightning) close() error {
 	defer l.mu.Unlock()
 	if l.conn != nil {
 		err = errors.Join(err, l.conn.Close())
-		l.conn = nil
 	}
 	return err
 }
@@ -147,9 +146,6 @@ func (l *Lightning) connect() error {
 		return nil
 	}
 	secret, err := os.ReadFile(l.MacaroonFile())
-	if err == nil && len(secret) == 0 {
-		err = fmt.Errorf("%s is not written yet", l.MacaroonFile())
-	}
 	if err != nil {
 		return err
 	}
