@@ -1,0 +1,211 @@
+package settle
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/ledger"
+)
+
+// ErrCap is what a payout meets that is above one of the operator's caps. channels.ErrNotAllowed is wrapped beside it.
+var ErrCap = errors.New("above a cap")
+
+// Gate counts what leaves the hub, by account and day (UTC), and refuses what is above the caps. The driver of payouts asks it before
+// money is set aside. What was let out stays counted, across restarts, unless it is given back; to ask for the same payout again is to
+// get the same answer without being counted again, for a week.
+//
+// Each payout is two rows of its own, so that many at once share a sync; sums are in memory alone.
+type Gate struct {
+	rec   channels.Records
+	clock func() uint64
+	rules func() Rules
+	// voided says whether a payout is known to have failed: its money is back, and it does not count any more. It is asked when the
+	// caps leave no room. May be nil.
+	voided func(ledger.AccountNo, ledger.OpID) bool
+
+	deciding [decisions]sync.Mutex // by payout: whoever decides about one is alone
+
+	mu    sync.Mutex
+	today uint32 // days since 1970; never goes back
+	spent map[ledger.AccountNo]ledger.Msat
+}
+
+// leave is what was counted for a payout.
+type leave struct {
+	Day    uint32      `json:"day"`
+	Amount ledger.Msat `json:"amount"`
+}
+
+const (
+	dayMillis = 24 * 60 * 60 * 1000
+	keptDays  = 7
+	decisions = 64
+)
+
+func openGate(g *Gate) (*Gate, error) {
+	g.spent = make(map[ledger.AccountNo]ledger.Msat)
+	g.today = uint32(g.clock() / dayMillis)
+	err := g.rec.Scan(binary.BigEndian.AppendUint32([]byte(dayKey), g.today), nil, func(key, value []byte) bool {
+		no := binary.BigEndian.Uint32(key[len(dayKey)+4:])
+		g.spent[ledger.AccountNo(no)] += ledger.Msat(binary.BigEndian.Uint64(value))
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading what left today: %w", err)
+	}
+	return g, nil
+}
+
+// Allow lets a payout of an account out, or says why not: an error that is ErrCap, or one of the records. The amount is without the fee.
+func (g *Gate) Allow(no ledger.AccountNo, payout ledger.OpID, amount ledger.Msat) error {
+	err := g.decide(no, payout, amount)
+	if errors.Is(err, ErrCap) {
+		if err := g.reclaim(no); err != nil {
+			return err
+		}
+		err = g.decide(no, payout, amount)
+	}
+	return err
+}
+
+func (g *Gate) decide(no ledger.AccountNo, payout ledger.OpID, amount ledger.Msat) error {
+	lock := g.lock(payout)
+	defer lock.Unlock()
+	key := leavePlace(no, payout)
+	var before leave
+	if found, err := get(g.rec, key, &before); err != nil || found {
+		return err
+	}
+	l, err := g.count(no, amount)
+	if err != nil {
+		return fmt.Errorf("%w: %w", channels.ErrNotAllowed, err)
+	}
+	amountText := binary.BigEndian.AppendUint64(nil, uint64(amount))
+	if err := g.rec.Write(put(key, &l), channels.Row{Key: dayPlace(l.Day, no, payout), Value: amountText}); err != nil {
+		return fmt.Errorf("counting a payout: %w", err) // it stays counted in memory: nobody knows whether it is on the disk
+	}
+	return nil
+}
+
+// Room says whether the caps leave room for a payout of an account.
+func (g *Gate) Room(no ledger.AccountNo, amount ledger.Msat) (bool, error) {
+	most := g.rules().MaxAccountDay
+	if most == 0 || g.Spent(no)+amount <= most {
+		return true, nil
+	}
+	err := g.reclaim(no)
+	return g.Spent(no)+amount <= most, err
+}
+
+// Return takes back what was counted for a payout that failed: its money is back with its account.
+func (g *Gate) Return(no ledger.AccountNo, payout ledger.OpID) error {
+	lock := g.lock(payout)
+	defer lock.Unlock()
+	var l leave
+	if found, err := get(g.rec, leavePlace(no, payout), &l); err != nil || !found {
+		return err
+	}
+	if err := g.rec.Write(channels.Row{Key: leavePlace(no, payout)}, channels.Row{Key: dayPlace(l.Day, no, payout)}); err != nil {
+		return fmt.Errorf("taking a payout out of the count: %w", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.turn(); l.Day == g.today {
+		g.spent[no] -= l.Amount
+	}
+	return nil
+}
+
+// reclaim takes what failed today out of an account's count.
+func (g *Gate) reclaim(no ledger.AccountNo) error {
+	if g.voided == nil {
+		return nil
+	}
+	var ids []ledger.OpID
+	prefix := dayPlace(uint32(g.clock()/dayMillis), no, ledger.OpID{})
+	err := g.rec.Scan(prefix[:len(prefix)-16], nil, func(key, _ []byte) bool {
+		ids = append(ids, ledger.OpID(key[len(key)-16:]))
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("reading what left today: %w", err)
+	}
+	for _, id := range ids {
+		if g.voided(no, id) {
+			err = errors.Join(err, g.Return(no, id))
+		}
+	}
+	return err
+}
+
+// Spent is what an account was let out today.
+func (g *Gate) Spent(no ledger.AccountNo) ledger.Msat {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.turn()
+	return g.spent[no]
+}
+
+func (g *Gate) lock(payout ledger.OpID) *sync.Mutex {
+	l := &g.deciding[payout[15]%decisions]
+	l.Lock()
+	return l
+}
+
+// count adds a payout to its account's day, if the caps leave room.
+func (g *Gate) count(no ledger.AccountNo, amount ledger.Msat) (leave, error) {
+	rules := g.rules()
+	if rules.MaxPayout != 0 && amount > rules.MaxPayout {
+		return leave{}, fmt.Errorf("%w: a payout of %d msat; at most %d", ErrCap, amount, rules.MaxPayout)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.turn()
+	if rules.MaxAccountDay != 0 && g.spent[no]+amount > rules.MaxAccountDay {
+		return leave{}, fmt.Errorf("%w: %d msat on a day on which account %s was paid out %d; at most %d", ErrCap, amount, no, g.spent[no], rules.MaxAccountDay)
+	}
+	g.spent[no] += amount
+	return leave{g.today, amount}, nil
+}
+
+// turn begins a new day if one has begun. g.mu must be held.
+func (g *Gate) turn() {
+	if d := uint32(g.clock() / dayMillis); d > g.today {
+		g.today = d
+		clear(g.spent)
+	}
+}
+
+func leavePlace(no ledger.AccountNo, payout ledger.OpID) []byte {
+	return append(accountKey(leaveKey, no), payout[:]...)
+}
+
+func dayPlace(day uint32, no ledger.AccountNo, payout ledger.OpID) []byte {
+	k := binary.BigEndian.AppendUint32([]byte(dayKey), day)
+	return append(binary.BigEndian.AppendUint32(k, uint32(no)), payout[:]...)
+}
+
+// prune forgets what was counted more than a week ago, some rows at a time, and says whether there is more.
+func (g *Gate) prune() (more bool, err error) {
+	const chunk = 1000
+	first := uint32(g.clock()/dayMillis) - keptDays
+	var rows []channels.Row
+	err = g.rec.Scan([]byte(dayKey), nil, func(key, _ []byte) bool {
+		if binary.BigEndian.Uint32(key[len(dayKey):]) >= first {
+			return false
+		}
+		key = append([]byte(nil), key...)
+		rows = append(rows, channels.Row{Key: key}, channels.Row{Key: append([]byte(leaveKey), key[len(dayKey)+4:]...)})
+		return len(rows) < 2*chunk
+	})
+	if err == nil && len(rows) > 0 {
+		err = g.rec.Write(rows...)
+	}
+	if err != nil {
+		return false, fmt.Errorf("forgetting payouts of earlier days: %w", err)
+	}
+	return len(rows) == 2*chunk, nil
+}

@@ -1,0 +1,157 @@
+package settle
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/ledger"
+)
+
+type gateRig struct {
+	*Gate
+	disk  *disk
+	now   uint64
+	rules Rules
+	gone  map[ledger.OpID]bool // payouts that failed
+}
+
+func newGateRig(t *testing.T, rules Rules) *gateRig {
+	r := &gateRig{disk: newDisk(), now: 20_000 * dayMillis, rules: rules, gone: make(map[ledger.OpID]bool)}
+	r.open(t)
+	return r
+}
+
+func (r *gateRig) open(t *testing.T) {
+	g, err := openGate(&Gate{rec: r.disk, clock: func() uint64 { return r.now }, rules: func() Rules { return r.rules },
+		voided: func(_ ledger.AccountNo, id ledger.OpID) bool { return r.gone[id] }})
+	must(t, err)
+	r.Gate = g
+}
+
+func TestGateCaps(t *testing.T) {
+	r := newGateRig(t, Rules{MaxPayout: 100, MaxAccountDay: 150})
+	refused := func(no ledger.AccountNo, n int, amount ledger.Msat) {
+		t.Helper()
+		if err := r.Allow(no, id(n), amount); !errors.Is(err, ErrCap) || !errors.Is(err, channels.ErrNotAllowed) {
+			t.Errorf("payout %d of %d: %v", n, amount, err)
+		}
+	}
+	refused(20, 1, 101)
+	must(t, r.Allow(20, id(1), 100))
+	must(t, r.Allow(20, id(1), 100)) // the same again
+	refused(20, 2, 51)
+	must(t, r.Allow(20, id(2), 50))
+	refused(20, 3, 1)
+	must(t, r.Allow(21, id(1), 100)) // another account's id
+
+	r.open(t)
+	if got := r.Spent(20); got != 150 {
+		t.Errorf("after a restart: %d", got)
+	}
+	must(t, r.Allow(20, id(1), 100))
+	refused(20, 3, 1)
+
+	must(t, r.Return(20, id(2)))
+	must(t, r.Return(20, id(2)))
+	must(t, r.Allow(20, id(3), 50))
+
+	r.now += dayMillis - 1
+	refused(20, 4, 1)
+	r.now++
+	must(t, r.Allow(20, id(4), 100))
+	must(t, r.Allow(20, id(1), 100)) // yesterday's, asked for again
+	must(t, r.Return(20, id(1)))     // and given back to yesterday
+	if got := r.Spent(20); got != 100 {
+		t.Errorf("today: %d", got)
+	}
+	r.now -= dayMillis // the clock goes back: the day does not
+	refused(20, 5, 51)
+}
+
+func TestGateTakesBackWhatFailed(t *testing.T) {
+	r := newGateRig(t, Rules{MaxAccountDay: 100})
+	must(t, r.Allow(20, id(1), 60))
+	must(t, r.Allow(20, id(2), 40))
+	if ok, err := r.Room(20, 1); ok || err != nil {
+		t.Errorf("room: %v, %v", ok, err)
+	}
+	r.gone[id(1)] = true
+	if ok, err := r.Room(20, 60); !ok || err != nil {
+		t.Errorf("room: %v, %v", ok, err)
+	}
+	must(t, r.Allow(20, id(3), 50))
+	r.gone[id(2)] = true
+	must(t, r.Allow(20, id(4), 50))
+	r.open(t)
+	if got := r.Spent(20); got != 100 {
+		t.Errorf("counted: %d", got)
+	}
+}
+
+func TestGateManyAtOnce(t *testing.T) {
+	r := newGateRig(t, Rules{MaxAccountDay: 100})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	let := 0
+	for n := range 200 {
+		wg.Go(func() {
+			if r.Allow(20, id(n%150), 1) == nil {
+				mu.Lock()
+				let++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	r.open(t)
+	if got := r.Spent(20); got != 100 || let < 100 {
+		t.Errorf("%d were let out, %d are counted", let, got)
+	}
+}
+
+// TestGateCrash: whatever write is the last, what was allowed is counted after it.
+func TestGateCrash(t *testing.T) {
+	for at := 1; at <= 4; at++ {
+		for _, after := range []bool{false, true} {
+			r := newGateRig(t, Rules{MaxAccountDay: 100})
+			r.disk.crash, r.disk.after = at, after
+			var allowed ledger.Msat
+			for n := range 6 {
+				if r.Allow(20, id(n), 30) == nil {
+					allowed += 30
+				}
+			}
+			r.disk.restart()
+			r.open(t)
+			if got := r.Spent(20); got < allowed || got > allowed+30 {
+				t.Errorf("crash at write %d: %d were allowed, %d are counted", at, allowed, got)
+			}
+			for n := range 6 {
+				_ = r.Allow(20, id(n), 30)
+			}
+			if got := r.Spent(20); got != 90 {
+				t.Errorf("crash at write %d: in the end %d are counted", at, got)
+			}
+		}
+	}
+}
+
+func TestGatePrunes(t *testing.T) {
+	r := newGateRig(t, Rules{})
+	for n := range 1500 {
+		must(t, r.Allow(20, id(n), 1))
+	}
+	r.now += 3 * dayMillis
+	must(t, r.Allow(20, id(1500), 1))
+	r.now += 5 * dayMillis
+	for more := true; more; {
+		var err error
+		more, err = r.prune()
+		must(t, err)
+	}
+	if n := len(r.disk.rows); n != 2 {
+		t.Errorf("%d rows are left", n)
+	}
+}
