@@ -75,9 +75,9 @@ func CheckName(name string) error {
 	case len(name) < leastName || len(name) > mostName:
 		return fmt.Errorf("%w: want %d to %d characters", ErrName, leastName, mostName)
 	case strings.Trim(name, nameCharacters) != "":
-		return fmt.Errorf("%w: want a-z 0-9 - _ .", ErrName)
+		return fmt.Errorf("%w: want a-z, 0-9, dots, - and _", ErrName)
 	case strings.ContainsAny(name[:1]+name[len(name)-1:], "-_.") || strings.Contains(name, ".."):
-		return fmt.Errorf("%w: it begins or ends with one of - _ . or has two dots together", ErrName)
+		return fmt.Errorf("%w: it begins or ends with a mark, or has two dots together", ErrName)
 	case slices.Contains(reserved[:], strings.NewReplacer("-", "", "_", "", ".", "").Replace(name)), slices.Contains(reserved[:], name):
 		return fmt.Errorf("%w: it is reserved", ErrName)
 	}
