@@ -52,6 +52,9 @@ var (
 	ErrUnknownPayment = errors.New("the node knows no such payment") // it was never sent: it may be
 	ErrPaidBefore     = errors.New("the payment hash was paid before")
 	ErrRefused        = errors.New("refused before anything was sent") // nothing was recorded; the cause is wrapped
+	ErrNoRoute        = errors.New("no route with enough liquidity is known")
+	ErrFee            = errors.New("the fee is too low for the mempool, or for what it would replace")
+	ErrNode           = errors.New("another node than the one that the books are about")
 	ErrDust           = errors.New("below the least amount that the chain carries")
 	ErrFunds          = errors.New("the wallet has not enough coins")
 	ErrNetwork        = errors.New("an address or invoice of another network")

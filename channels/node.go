@@ -111,7 +111,8 @@ type Assets struct {
 	Local       ledger.Msat // our side of open Lightning channels
 	Remote      ledger.Msat // the other side's: what can be received
 	Pending     ledger.Msat // ours in channels that open or close, and in payments under way
-	Confirmed   Sat
+	Confirmed   Sat         // without Leased
 	Unconfirmed Sat
+	Leased      Sat // coins set aside for transactions that are not published yet
 	Reserved    Sat // of the confirmed, what must stay for bumping the fees of channels that close
 }

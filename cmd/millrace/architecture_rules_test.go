@@ -38,8 +38,10 @@ func rules() []rule {
 			{"channels/x.go", `import "github.com/lightningnetwork/lnd/lnrpc"`},
 			{"channels/lightning/x.go", `import "github.com/btcsuite/btcd/rpcclient"`},
 			{"cmd/millrace/x.go", `import "github.com/valyala/fasthttp"`},
+			{"channels/settle/x.go", `import "github.com/btcsuite/btcd/wire"`},
 		},
 		good: []sample{
+			{"channels/lightning/x.go", `import "github.com/btcsuite/btcd/wire"`},
 			{"ledger/store/x.go", `import "github.com/cockroachdb/pebble/v2/vfs"`},
 			{"hub/api/x.go", `import "github.com/valyala/fasthttp"`}, {"hub/api/v1/x.go", `import "github.com/valyala/fasthttp"`},
 			{"channels/lightning/x.go", `import "github.com/lightningnetwork/lnd/lnrpc"`},

@@ -59,7 +59,9 @@ var guarded = []struct{ module, only string }{
 	{"github.com/cockroachdb/pebble", "ledger/store/..."},
 	{"github.com/valyala/fasthttp", "hub/api/..."},
 	{"github.com/lightningnetwork/", "channels/lightning deploy/regtest/..."},
-	{"github.com/btcsuite/", "channels/chain deploy/regtest/..."},
+	{"github.com/btcsuite/btcd/rpcclient", "channels/chain deploy/regtest/..."},
+	// lnd's calls take its networks, transactions and PSBTs
+	{"github.com/btcsuite/", "channels/chain channels/lightning deploy/regtest/..."},
 }
 
 // impure are the packages that the core must not import, nor any below them: time, randomness, I/O, locks.
