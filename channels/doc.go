@@ -14,9 +14,14 @@
 //
 // # Who does what
 //
-//	step.go           the machine of one payout: step(state, event) -> (state, actions). Pure
-//	driver.go         carries out its actions, and takes up at a start what is open
-//	deposit.go        what comes in: an invoice or address each, credited once
-//	channels/lightning   the node: lnd's RPC, and the wallet that is in it
-//	channels/chain       the chain: btcd's RPC, addresses, transactions, fees
+//	rails.go       what the rails are made of, and what they need of a node, a wallet and the chain
+//	step.go        the machine of one payout: step(state, event) -> (state, action). Pure
+//	driver.go      carries out its actions, and takes up at a start what is open; book.go those on the ledger, pay.go those over
+//	               Lightning, inside.go those on invoices of our own
+//	withdraw.go    Quote, Withdraw, Wait, Payouts
+//	batch.go       what a transaction that pays many is, and who pays what of its fee. Pure; batcher.go and publish.go carry it out
+//	deposit.go     what comes in, credited once; invoice.go over Lightning, coin.go on-chain
+//	incident.go    what an operator must look at, and operator.go what he can do
+//	lightning/     the node: lnd's RPC, and the wallet that is in it
+//	chain/         the chain: btcd's RPC, addresses, transactions, fees
 package channels

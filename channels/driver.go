@@ -1,0 +1,246 @@
+package channels
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// flight is a payout under way, in memory.
+type flight struct {
+	key  Key
+	rail Rail
+	ours bool // it pays an invoice of our own node
+
+	mu      sync.Mutex // held over a step and its write
+	p       Payout
+	tries   int           // actions in vain, one after the other
+	changed chan struct{} // closed when the status is another
+	turn    uint64        // of the task that was dispatched last: those before it are not carried out any more
+}
+
+func newFlight(p Payout) *flight {
+	return &flight{key: p.Key, rail: p.Rail, ours: p.Rail == Internal && p.Hash != Hash{}, p: p, changed: make(chan struct{})}
+}
+
+// payout is the payout as it is now.
+func (f *flight) payout() Payout {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.p
+}
+
+// isTurn says whether a task is the one that was dispatched last.
+func (f *flight) isTurn(turn uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.turn == turn
+}
+
+// watch is the payout as it is now, and what is closed when its status is another.
+func (f *flight) watch() (Payout, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.p, f.changed
+}
+
+// advance is a step of a payout: its machine is asked, what it says is written, and then counts. Rows that belong to the step are
+// written with it. Where nothing can be written any more, nothing is done any more.
+func (r *Rails) advance(f *flight, e event, with ...Row) action {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e.at = r.now()
+	next, act := step(f.p, e)
+	if next.Rev != f.p.Rev {
+		rows, err := payoutRows(&next)
+		if err == nil {
+			err = r.write(append(rows, with...)...)
+		}
+		if err != nil {
+			return action{}
+		}
+	}
+	r.take(f, next)
+	return act
+}
+
+// take makes a payout's next state the present one, when it is durable. f.mu must be held.
+func (r *Rails) take(f *flight, next Payout) {
+	was := f.p.Status
+	f.p = next
+	if was == next.Status {
+		return
+	}
+	f.tries = 0
+	close(f.changed)
+	f.changed = make(chan struct{})
+	r.count(f.rail, next.Status)
+	if next.Status.Over() {
+		r.mu.Lock()
+		delete(r.flights, f.key)
+		if r.perAccount[f.key.Account]--; r.perAccount[f.key.Account] <= 0 {
+			delete(r.perAccount, f.key.Account)
+		}
+		r.mu.Unlock()
+	}
+}
+
+// write makes rows durable. After an error nobody knows what is, and the rails stop where they are: the next start finds out.
+func (r *Rails) write(rows ...Row) error {
+	select {
+	case <-r.dead:
+		return ErrStopped
+	default:
+	}
+	if err := r.records.Write(rows...); err != nil {
+		r.fail(fmt.Errorf("writing the rails' records: %w", err))
+		return err
+	}
+	return nil
+}
+
+// fail is the end of the rails in this process.
+func (r *Rails) fail(err error) {
+	r.dying.Do(func() {
+		r.log.Error("the rails cannot go on", "err", err)
+		close(r.dead)
+		r.stop()
+		if r.cfg.Fatal != nil {
+			r.cfg.Fatal(err)
+		}
+	})
+}
+
+// payoutRows are the payout's record, and its place among those under way.
+func payoutRows(p *Payout) ([]Row, error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("payout %s: %w", p.Key, err)
+	}
+	place := Row{Key: append([]byte(keyOpen), p.Key.bytes()...), Value: []byte{}}
+	if p.Status.Over() {
+		place.Value = nil
+	}
+	return []Row{{Key: append([]byte(keyPayout), p.Key.bytes()...), Value: text}, place}, nil
+}
+
+// dispatch has an action carried out by the workers of its lane, when its time has come.
+func (r *Rails) dispatch(f *flight, act action) {
+	wait := time.Duration(0)
+	switch act.kind {
+	case actNone:
+		return
+	case actReport:
+		r.report(f)
+		return
+	}
+	f.mu.Lock()
+	if act.again {
+		wait = r.backoff(f.tries)
+		f.tries++
+	}
+	f.turn++
+	t := task{f, act.kind, f.turn}
+	f.mu.Unlock()
+	if !act.after.IsZero() {
+		wait = max(wait, act.after.Sub(r.now()))
+	}
+	l := r.laneOf(f, act.kind)
+	if wait <= 0 {
+		l.put(t)
+		return
+	}
+	// There are hardly more of these than payouts: each is dispatched once for every one that is carried out. Put does nothing after Close.
+	time.AfterFunc(wait, func() { l.put(t) })
+}
+
+// backoff is how long to wait after so many actions in vain: twice as long each time, give or take a tenth.
+func (r *Rails) backoff(tries int) time.Duration {
+	d := r.cfg.RetryMost
+	if tries < 20 {
+		d = min(d, r.cfg.Retry<<tries)
+	}
+	return d - d/10 + rand.N(d/5+1)
+}
+
+// laneOf is where an action waits. What waits for the node has lanes of its own, so that a node that hangs holds up no others.
+func (r *Rails) laneOf(f *flight, kind actionKind) *lane {
+	switch {
+	case kind == actHold || kind == actCapture || kind == actVoid:
+		return r.books
+	case f.rail == Lightning && (kind == actClear || kind == actSend):
+		return r.pays
+	case f.rail == Chain, f.rail == Internal && !f.ours:
+		return r.books
+	}
+	return r.asks
+}
+
+// work is a worker of a lane.
+func (r *Rails) work(l *lane) {
+	for {
+		t, ok := l.take()
+		if !ok {
+			return
+		}
+		if !t.f.isTurn(t.turn) {
+			continue
+		}
+		next := r.carryOut(t.f, t.kind)
+		for next.kind != actNone && next.kind != actReport && !next.again && next.after.IsZero() && r.laneOf(t.f, next.kind) == l {
+			next = r.carryOut(t.f, next.kind)
+		}
+		r.dispatch(t.f, next)
+	}
+}
+
+// carryOut carries out an action, and returns the next one.
+func (r *Rails) carryOut(f *flight, kind actionKind) action {
+	select {
+	case <-r.ctx.Done(): // the next start goes on from what is written
+		return action{}
+	default:
+	}
+	switch kind {
+	case actHold:
+		return r.hold(f)
+	case actClear:
+		return r.clear(f)
+	case actSend:
+		return r.send(f)
+	case actTrack:
+		return r.track(f)
+	case actCapture:
+		return r.capture(f)
+	case actVoid:
+		return r.void(f)
+	}
+	return action{}
+}
+
+// admit asks whether a payout may go on. If not, the step is made, and what it returns is the next action.
+func (r *Rails) admit(f *flight, p *Payout) (act action, ok bool) {
+	if r.now().After(p.Deadline) {
+		return r.advance(f, event{kind: evRefused, reason: reasonLate}), false
+	}
+	if r.cfg.Gate == nil {
+		return action{}, true
+	}
+	err := r.cfg.Gate(*p)
+	switch {
+	case err == nil:
+		return action{}, true
+	case errors.Is(err, ErrNotAllowed):
+		return r.advance(f, event{kind: evRefused, reason: err.Error()}), false
+	}
+	return r.advance(f, event{kind: evWaits, reason: err.Error()}), false
+}
+
+// Why a payout failed, beside what the node and the ledger say: see Attempt.Reason and ledger.Result.
+const (
+	reasonLate = "not_sent_in_time"
+	reasonPaid = "paid_before"
+)

@@ -1,0 +1,135 @@
+package channels
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ErrDecided means that it is not for an operator to decide how a payout ended: it was not sent, is over, or the chain will say.
+var ErrDecided = errors.New("there is nothing to decide")
+
+// Decide ends a payout over Lightning of which the node says something that does not fit, or will never say anything any more, by what an
+// operator has found out. Paid: what was held leaves the ledger; otherwise it goes back. Who decides wrongly loses that money.
+func (r *Rails) Decide(key Key, paid bool, note string) (Payout, error) {
+	p, f, err := r.find(key)
+	if err != nil {
+		return p, err
+	}
+	if f == nil || p.Rail == Chain || p.Status != InTransit && (p.Status != Held || p.Reason == "") {
+		return p, ErrDecided
+	}
+	e := event{kind: evDenied, reason: note}
+	if paid {
+		e = event{kind: evGranted}
+	}
+	r.log.Warn("an operator decides about a payout", "payout", key.String(), "paid", paid, "note", note)
+	act := r.advance(f, e)
+	r.dispatch(f, act)
+	r.settle("foreign", key.String(), note)
+	return f.payout(), nil
+}
+
+// Cancel ends a payout that was not sent yet: it waits for the next batch, for coins or for somebody's approval. ErrInTransit: it was sent.
+func (r *Rails) Cancel(key Key, why string) (Payout, error) {
+	p, f, err := r.find(key)
+	if err != nil {
+		return p, err
+	}
+	if f == nil || p.Status != Held && p.Status != Asked {
+		return p, ErrInTransit
+	}
+	if p.Status == Held {
+		r.dispatch(f, r.advance(f, event{kind: evRefused, reason: why}))
+	}
+	if p = f.payout(); p.Status != Dropped && p.Status != Voided {
+		return p, ErrInTransit
+	}
+	return p, nil
+}
+
+// Wake has payouts that the gate holds up asked about again soon.
+func (r *Rails) Wake() {
+	r.mu.Lock()
+	flights := make([]*flight, 0, 64)
+	for _, f := range r.flights {
+		flights = append(flights, f)
+	}
+	r.mu.Unlock()
+	for _, f := range flights {
+		f.mu.Lock()
+		status := f.p.Status
+		f.tries = 0
+		f.mu.Unlock()
+		switch {
+		case status == Asked:
+			r.dispatch(f, action{kind: actHold})
+		case status == Held && f.rail != Chain: // what waits for a batch is asked about when it is cut
+			r.dispatch(f, action{kind: actClear})
+		}
+	}
+	r.poke()
+}
+
+// Abandon gives up a batch whose coins were spent by another transaction: its payouts wait for the next batch. An operator must have seen
+// that other transaction buried: should it be undone, the batch could still be confirmed, and its payees be paid twice.
+func (r *Rails) Abandon(id ID) error {
+	r.tending.Lock()
+	defer r.tending.Unlock()
+	i := slices.IndexFunc(r.chain.batches, func(b *Batch) bool { return b.ID == id })
+	if i < 0 {
+		return ErrUnknown
+	}
+	b := r.chain.batches[i]
+	if b.Status != BatchSigned || b.conflicts == 0 {
+		return fmt.Errorf("%w: no coin of batch %s is known to be spent by another transaction", ErrDecided, id)
+	}
+	r.log.Warn("an operator gives up a batch", "batch", id.String(), "payouts", len(b.Parts))
+	flights, actions := r.dissolve(b, event{kind: evLeft, reason: "batch_abandoned"})
+	for i, f := range flights {
+		r.dispatch(f, actions[i])
+	}
+	r.settle("conflict", id.String(), "given up")
+	return nil
+}
+
+// Counts are numbers of payouts since the process started, by rail and by the status that they came to; and those under way now.
+type Counts struct {
+	Came  map[Rail]map[Status]uint64
+	Now   map[Rail]map[Status]int
+	Queue map[string]int // tasks that wait: for the ledger, for a payment's turn, for the node; payouts for a batch
+}
+
+// count notes a change of status.
+func (r *Rails) count(rail Rail, s Status) {
+	r.counting.Lock()
+	defer r.counting.Unlock()
+	if r.came[rail] == nil {
+		r.came[rail] = make(map[Status]uint64)
+	}
+	r.came[rail][s]++
+}
+
+// Counts is for metrics.
+func (r *Rails) Counts() Counts {
+	c := Counts{Came: make(map[Rail]map[Status]uint64), Now: make(map[Rail]map[Status]int), Queue: map[string]int{
+		"books": r.books.length(), "payments": r.pays.length(), "questions": r.asks.length()}}
+	r.counting.Lock()
+	for rail, came := range r.came {
+		c.Came[rail] = make(map[Status]uint64, len(came))
+		for s, n := range came {
+			c.Came[rail][s] = n
+		}
+	}
+	r.counting.Unlock()
+	for _, p := range r.Underway() {
+		if c.Now[p.Rail] == nil {
+			c.Now[p.Rail] = make(map[Status]int)
+		}
+		c.Now[p.Rail][p.Status]++
+	}
+	r.queueing.Lock()
+	c.Queue["batch"] = len(r.chain.waiting)
+	r.queueing.Unlock()
+	return c
+}

@@ -1,0 +1,129 @@
+package channels
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// payment is what the node is given.
+func (r *Rails) payment(p *Payout) Payment {
+	out := Payment{Hash: p.Hash, Invoice: p.Invoice, FeeLimit: p.FeeLimit, Timeout: r.cfg.PayFor}
+	if p.Invoice == "" {
+		out.Payee, out.Amount, out.Records = p.Payee, p.Pays, p.Records
+		copy(out.Preimage[:], r.preimage(p))
+		return out
+	}
+	out.Amount = p.Pays
+	return out
+}
+
+// clear finds out whether a held payout may be sent.
+func (r *Rails) clear(f *flight) action {
+	p := f.payout()
+	if p.Status != Held {
+		return action{}
+	}
+	switch {
+	case p.Rail == Chain:
+		r.enqueue(f) // who cuts the batch asks, when it is cut
+		return action{}
+	case f.ours:
+		return r.clearOurs(f)
+	}
+	if act, ok := r.admit(f, &p); !ok {
+		return act
+	}
+	if p.Rail == Internal {
+		return r.advance(f, event{kind: evCleared})
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
+	defer cancel()
+	a, err := r.cfg.Payer.Track(ctx, p.Hash)
+	switch {
+	case errors.Is(err, ErrUnknownPayment), err == nil && a.Stage == Failed:
+		return r.advance(f, event{kind: evCleared})
+	case err != nil:
+		return r.advance(f, event{kind: evWaits, reason: err.Error()})
+	}
+	return r.advance(f, event{kind: evForeign, reason: "the node knows a payment of this hash, and the hub has sent none"})
+}
+
+// send hands a payout over. Its identity is written.
+func (r *Rails) send(f *flight) action {
+	p := f.payout()
+	switch {
+	case p.Status != InTransit:
+		return action{}
+	case f.ours:
+		return r.sendOurs(f)
+	case p.Rail == Internal:
+		return r.advance(f, event{kind: evArrived})
+	case p.doubt.calls > 0 && r.now().After(p.Deadline):
+		return r.advance(f, event{kind: evTurnedAway, reason: reasonLate})
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.SlotFor)
+	defer cancel()
+	a, err := r.cfg.Payer.Pay(ctx, r.payment(&p))
+	switch {
+	case err == nil:
+		return r.answered(f, a, false)
+	case errors.Is(err, ErrRefused), errors.Is(err, ErrNetwork), errors.Is(err, ErrExpired):
+		return r.advance(f, event{kind: evTurnedAway, reason: reason(err)})
+	}
+	return r.advance(f, event{kind: evLost, reason: err.Error(), until: r.now().Add(r.cfg.Quiet)})
+}
+
+// track asks the node how a payment stands.
+func (r *Rails) track(f *flight) action {
+	p := f.payout()
+	if p.Status != InTransit {
+		return action{}
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, min(time.Second, r.cfg.CallFor))
+	defer cancel()
+	a, err := r.cfg.Payer.Track(ctx, p.Hash)
+	switch {
+	case err == nil:
+		return r.answered(f, a, true)
+	case errors.Is(err, ErrUnknownPayment):
+		return r.advance(f, event{kind: evUnheardOf})
+	}
+	return r.advance(f, event{kind: evLost, reason: err.Error()})
+}
+
+// answered is what the node says of a payment.
+func (r *Rails) answered(f *flight, a Attempt, asked bool) action {
+	switch a.Stage {
+	case Succeeded:
+		if p := f.payout(); a.Fee > p.FeeLimit {
+			r.Raise(Incident{Kind: "fee", Subject: p.Key.String(), Account: p.Account, Amount: a.Fee - p.FeeLimit,
+				Text: fmt.Sprintf("the node paid a fee of %d msat, and the limit was %d: the rest is the hub's", a.Fee, p.FeeLimit)})
+		}
+		return r.advance(f, event{kind: evArrived, fee: a.Fee, proof: a.Preimage, asked: asked})
+	case Failed:
+		return r.advance(f, event{kind: evFailed, reason: a.Reason, asked: asked})
+	}
+	return r.advance(f, event{kind: evUnderWay, asked: asked})
+}
+
+// reason is an error in one of the words of Attempt.Reason, where there is one.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, ErrExpired):
+		return "invoice_expired"
+	case errors.Is(err, ErrNoRoute):
+		return "no_route"
+	case errors.Is(err, ErrPaidBefore):
+		return reasonPaid
+	}
+	return err.Error()
+}
+
+// report leaves a payout to the operator: see Decide.
+func (r *Rails) report(f *flight) {
+	p := f.payout()
+	r.Raise(Incident{Kind: "foreign", Subject: p.Key.String(), Account: p.Account, Amount: p.Pays,
+		Text: p.Reason + ": it stays held until an operator decides whether it was paid"})
+}

@@ -1,0 +1,305 @@
+package channels
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/millrace/millrace/ledger"
+)
+
+// tend does what is to be done about a batch now.
+func (r *Rails) tend(b *Batch) {
+	if r.ctx.Err() != nil {
+		return
+	}
+	switch b.Status {
+	case BatchCut:
+		r.fund(b)
+	case BatchSigned:
+		r.watch(b)
+	case BatchConfirmed:
+		r.deliver(b)
+	case BatchClosed:
+		r.bury(b)
+	}
+}
+
+// place is where a transaction of a batch is. False: nowhere.
+func (r *Rails) place(id Hash) (Place, bool, error) {
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
+	defer cancel()
+	p, err := r.cfg.Watcher.Place(ctx, id)
+	if errors.Is(err, ErrNoTransaction) {
+		return p, false, nil
+	}
+	return p, err == nil, err
+}
+
+// watch looks for the transactions of a signed batch in the chain.
+func (r *Rails) watch(b *Batch) {
+	seen := false
+	for i := range slices.Backward(b.Tries) {
+		p, found, err := r.place(b.Tries[i].ID)
+		if err != nil {
+			r.log.Warn("a batch cannot be looked up", "batch", b.ID.String(), "err", err)
+			return
+		}
+		if found && p.Confirmations >= r.cfg.Confirmed {
+			r.confirm(b, i)
+			return
+		}
+		seen = seen || found
+		if found && p.Confirmations > 0 {
+			return
+		}
+	}
+	if !seen {
+		r.publish(b)
+		return
+	}
+	b.conflicts = 0
+	if r.cfg.BumpAfter > 0 && r.now().Sub(b.Signed) >= r.cfg.BumpAfter {
+		if rate, err := r.rate(r.ctx); err == nil {
+			r.bump(b, max(rate, rateOf(b.last())*5/4))
+		}
+	}
+}
+
+// rateOf is what a transaction pays.
+func rateOf(s *Signed) FeeRate { return FeeRate(int64(s.Fee) * 1000 / max(1, s.VSize)) }
+
+// publish hands out the newest transaction of a batch; where that cannot be, since another of them stands in its way or none, the others.
+func (r *Rails) publish(b *Batch) {
+	conflicts := 0
+	for i := range slices.Backward(b.Tries) {
+		ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
+		err := r.cfg.Wallet.Publish(ctx, b.Tries[i].Raw, "millrace "+b.ID.String())
+		cancel()
+		switch {
+		case err == nil:
+			b.conflicts = 0
+			return
+		case errors.Is(err, ErrConflict):
+			conflicts++
+			continue
+		case errors.Is(err, ErrRefused), errors.Is(err, ErrFee), errors.Is(err, ErrDust):
+			r.Raise(Incident{Kind: "publish", Subject: b.ID.String(), Amount: sum(b.Parts), Text: fmt.Sprintf("the network refuses a batch: %v", err)})
+			continue
+		}
+		r.log.Warn("a batch is not published yet", "batch", b.ID.String(), "err", err)
+		return
+	}
+	// Nothing of it is to be seen, and its coins are spent. A block may have come between the two questions.
+	if conflicts == len(b.Tries) {
+		if b.conflicts++; b.conflicts >= 3 {
+			r.Raise(Incident{Kind: "conflict", Subject: b.ID.String(), Amount: sum(b.Parts),
+				Text: "the coins of a batch were spent by a transaction that is not the hub's: its payouts stay held until an operator decides"})
+		}
+	}
+}
+
+// Bump has a batch pay more. The rate is in satoshis per 1,000 virtual bytes.
+func (r *Rails) Bump(id ID, rate FeeRate) error {
+	r.tending.Lock()
+	defer r.tending.Unlock()
+	for _, b := range r.chain.batches {
+		if b.ID == id && b.Status == BatchSigned {
+			return r.bump(b, rate)
+		}
+	}
+	return fmt.Errorf("%w: no batch %s that waits for its confirmation", ErrUnknown, id)
+}
+
+// bump makes, writes and publishes a transaction of the same coins that pays more: the change pays it, and so the hub does, as far as it
+// is above the limits of the payouts.
+func (r *Rails) bump(b *Batch, rate FeeRate) error {
+	err := r.replace(b, min(rate, r.cfg.MaxRate))
+	if err != nil {
+		err = fmt.Errorf("bumping the fee of batch %s: %w", b.ID, err)
+		b.Signed = r.stamp() // not at once again
+		r.Raise(Incident{Kind: "bump", Subject: b.ID.String(), Amount: sum(b.Parts), Text: err.Error()})
+	}
+	return err
+}
+
+func (r *Rails) replace(b *Batch, rate FeeRate) error {
+	if r.cfg.Replace == nil || len(b.Tries) >= maxTries {
+		return fmt.Errorf("%w: it was replaced %d times", ErrRefused, len(b.Tries)-1)
+	}
+	unsigned, err := r.cfg.Replace(*b.last(), rate)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
+	defer cancel()
+	s, err := r.cfg.Wallet.Sign(ctx, unsigned.PSBT)
+	if err != nil {
+		return err
+	}
+	s.PSBT, s.Fee, s.Change, s.Inputs = unsigned.PSBT, unsigned.Fee, unsigned.Change, unsigned.Inputs
+	if s.VSize == 0 {
+		s.VSize = unsigned.VSize
+	}
+	if err := b.adds(&s); err != nil {
+		return err
+	}
+	b.Tries, b.Signed = append(b.Tries, s), r.stamp()
+	if !r.saveBatch(b) {
+		return ErrStopped
+	}
+	r.publish(b)
+	return nil
+}
+
+// confirm writes which of a batch's transactions it is, and who pays what of its fee.
+func (r *Rails) confirm(b *Batch, winner int) {
+	b.Winner, b.Status = winner, BatchConfirmed
+	if b.Rest = share(b.Parts, ledger.Msat(b.Tries[winner].Fee)*msatPerSat); b.Rest > 0 {
+		b.Debit = r.newID()
+	}
+	if r.saveBatch(b) {
+		r.deliver(b)
+	}
+}
+
+// deliver tells the payouts of a confirmed batch that they are paid, and closes it when they are all over.
+func (r *Rails) deliver(b *Batch) {
+	flights := r.of(b)
+	if !b.delivered {
+		fees := make(map[Key]ledger.Msat, len(b.Parts))
+		for i := range b.Parts {
+			fees[b.Parts[i].Key] = b.Parts[i].Fee
+		}
+		actions := r.move(flights, func(f *flight) event {
+			if f.p.Batch != b.ID {
+				return event{}
+			}
+			return event{kind: evArrived, fee: fees[f.key], tx: b.Tries[b.Winner].ID}
+		}, func() ([]Row, error) { return nil, nil })
+		if actions == nil {
+			return
+		}
+		for i, f := range flights {
+			r.dispatch(f, actions[i])
+		}
+		b.delivered = true
+	}
+	if len(flights) > 0 || !r.payRest(b) {
+		return
+	}
+	if err := r.release(b); err != nil { // what a call to Fund without an answer may have left
+		r.log.Warn("a batch is not closed yet", "batch", b.ID.String(), "err", err)
+		return
+	}
+	b.Status = BatchClosed
+	r.saveBatch(b)
+}
+
+// payRest takes from the hub's income what of the fee is not the payouts'. False: not yet.
+func (r *Rails) payRest(b *Batch) bool {
+	for range 3 {
+		if b.Rest == 0 || b.Debited {
+			return true
+		}
+		a, err := r.ledger.Submit(ledger.Op{Kind: ledger.OpDebit, Actor: ledger.Fees, Target: uint32(ledger.Chain), Amount: b.Rest, ID: b.Debit})
+		if err != nil {
+			r.log.Warn("the hub's part of a fee is not paid yet", "batch", b.ID.String(), "err", err)
+			return false
+		}
+		switch result := a.Result(); {
+		case result.OK():
+			b.Debited = true
+		case result == ledger.IDExpired:
+			_, found, err := r.applied(ledger.Fees, ledger.OpDebit, b.Debit)
+			if err != nil {
+				r.log.Warn("the hub's part of a fee is not paid yet", "batch", b.ID.String(), "err", err)
+				return false
+			}
+			if b.Debited = found; !found {
+				b.Debit = r.newID()
+			}
+			if !r.saveBatch(b) {
+				return false
+			}
+		default:
+			r.Raise(Incident{Kind: "fees", Subject: b.ID.String(), Amount: b.Rest,
+				Text: fmt.Sprintf("the hub's part of a batch's fee cannot be taken from its income: %v", result)})
+			return false
+		}
+	}
+	if b.Debited {
+		r.settle("fees", b.ID.String(), "paid")
+	}
+	return b.Debited
+}
+
+// bury looks at a closed batch until nobody expects it to be undone.
+func (r *Rails) bury(b *Batch) {
+	s := &b.Tries[b.Winner]
+	p, found, err := r.place(s.ID)
+	switch {
+	case err != nil:
+		return
+	case found && p.Confirmations >= buried:
+		b.buried = true
+		if r.saveBatch(b) {
+			r.chain.batches = slices.DeleteFunc(r.chain.batches, func(x *Batch) bool { return x == b })
+		}
+	case found && p.Confirmations > 0:
+		r.settle("reorganised", b.ID.String(), "it is in the chain again")
+	default:
+		r.Raise(Incident{Kind: "reorganised", Subject: b.ID.String(), Amount: sum(b.Parts),
+			Text: "a batch that was confirmed is not in the chain any more: it is published again"})
+		if !found {
+			r.publish(b)
+		}
+	}
+}
+
+// settle closes an incident that has come to its end by itself.
+func (r *Rails) settle(kind, subject, note string) {
+	if _, err := r.CloseIncident(kind, subject, note); err != nil {
+		r.log.Warn("an incident is not closed", "kind", kind, "subject", subject, "err", err)
+	}
+}
+
+// Batches are those that are not buried yet, the oldest first. What is in them is not to be changed.
+func (r *Rails) Batches() []Batch {
+	r.tending.Lock()
+	defer r.tending.Unlock()
+	all := make([]Batch, len(r.chain.batches))
+	for i, b := range r.chain.batches {
+		all[i] = *b
+	}
+	return all
+}
+
+// Batch is a batch, buried or not.
+func (r *Rails) Batch(id ID) (Batch, error) {
+	var b Batch
+	found, err := r.read(rowKey(keyBatch, id[:]), &b)
+	if err == nil && !found {
+		err = ErrUnknown
+	}
+	return b, err
+}
+
+// loadBatches reads those that are not buried, at a start.
+func (r *Rails) loadBatches() error {
+	keys, err := r.keysUnder(keyBatching, nil, 1<<20)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		b := new(Batch)
+		found, err := r.read(rowKey(keyBatch, key), b)
+		if err != nil || !found {
+			return errors.Join(fmt.Errorf("a batch that is under way has no record: %x", key), err)
+		}
+		r.chain.batches = append(r.chain.batches, b)
+	}
+	slices.SortFunc(r.chain.batches, func(a, b *Batch) int { return a.Made.Compare(b.Made) })
+	return nil
+}
