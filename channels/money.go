@@ -60,5 +60,6 @@ var (
 	ErrNetwork        = errors.New("an address or invoice of another network")
 	ErrConflict       = errors.New("its coins were spent by another transaction")
 	ErrNoTransaction  = errors.New("no such transaction is known")
+	ErrNoBlock        = errors.New("the chain is not that high")
 	ErrDown           = errors.New("the node does not answer") // try again later; the outcome is not known
 )
