@@ -11,10 +11,18 @@ ROUNDS     ?= 500
 SEED       ?=
 SEED       := $(or $(SEED),$(shell date +%s))
 
+# The nodes of the network that is run for tests, and to try things on: as lnd's own tests build it, and with a wallet's key
+# derivation that takes no time (lowscrypt). Other tags build everything anew, which takes minutes.
+NODES      ?= $(CURDIR)/bin/nodes
+NODETAGS   = autopilotrpc,chainrpc,invoicesrpc,peersrpc,routerrpc,signrpc,walletrpc,watchtowerrpc,wtclientrpc,monitoring,lowscrypt
+NODEFLAGS  = -buildvcs=false -mod=readonly -trimpath -tags=$(NODETAGS)
+REGTEST    ?= regtest-data
+
 STATICCHECK = $(GO) tool -modfile=.ci/tools.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-hledger deps-npm build run test test-race test-faults check bench bench-quick bench-long fuzz cover clean
+.PHONY: help deps deps-hledger deps-npm build run nodes regtest regtest-stop test test-race test-faults test-regtest check bench \
+	bench-quick bench-long fuzz cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +44,19 @@ run: build ## start a development hub on ./data, made first if there is none
 	@test -d data || bin/millrace init --data data
 	bin/millrace serve --data data --listen $(LISTEN) --dev
 
+nodes: ## build btcd and lnd into bin/nodes, for the targets with regtest: minutes the first time
+	@mkdir -p $(NODES)
+	@test -x $(NODES)/lnd || echo "building btcd, btcctl, lnd and lncli: some 600 packages, minutes where nothing is cached"
+	@cd deploy/regtest/nodes && { CGO_ENABLED=0 GOFLAGS="$(NODEFLAGS)" $(GO) build -v -ldflags "-s -w" -o $(NODES)/ tool 2>&1; echo "exit $$?"; } | \
+		awk '/^exit [0-9]+$$/ { code = $$2; next } /^[^ :]+$$/ { if (++n % 50 == 0) { print "  " n " packages"; fflush() } next } { print } END { exit code }'
+
+regtest: build nodes ## start a network of nodes and a hub in ./regtest-data, in the background; what it prints can be tried
+	$(GO) build -o bin/regtest ./deploy/regtest
+	bin/regtest start --dir $(REGTEST) --nodes $(NODES) --listen $(LISTEN)
+
+regtest-stop: ## end what make regtest started; its folder stays
+	@if test -x bin/regtest; then bin/regtest stop --dir $(REGTEST); else echo "make regtest was not run here"; fi
+
 test: ## run all tests (TESTFLAGS="-run Name -v" and so on)
 	$(GO) test $(TESTFLAGS) ./...
 
@@ -46,6 +67,10 @@ test-faults: ## the tests of crashes, failing disks, flipped bits and kills, for
 	@echo "SEED=$(SEED) SECONDS=$(SECONDS) ROUNDS=$(ROUNDS)"
 	MILLRACE_TEST_SEED=$(SEED) MILLRACE_TEST_SECONDS=$(SECONDS) $(GO) test -count=1 -timeout 24h -v $(TESTFLAGS) ./hub/simulation
 	MILLRACE_TEST_KILL_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 24h -v -run '^TestKill(ed)?$$' $(TESTFLAGS) ./hub ./cmd/millrace
+
+test-regtest: ## the tests that run real nodes, which make nodes builds before
+	$(GO) test -count=1 -run '^TestRegtest' -timeout 20m $(TESTFLAGS) \
+		$$(grep -rl --include='*_test.go' '^func TestRegtest' bench channels cmd deploy hub ledger | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 check: ## format, vet, staticcheck and the architecture tests
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) && test -z "$$unformatted" || \

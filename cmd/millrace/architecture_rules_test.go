@@ -38,11 +38,13 @@ func rules() []rule {
 			{"channels/x.go", `import "github.com/lightningnetwork/lnd/lnrpc"`},
 			{"channels/lightning/x.go", `import "github.com/btcsuite/btcd/rpcclient"`},
 			{"cmd/millrace/x.go", `import "github.com/valyala/fasthttp"`},
+			{"hub/nwc/x.go", `import "github.com/btcsuite/btcd/wire"`}, {"hub/api/x.go", `import "github.com/btcsuite/btcd/btcec/v2"`},
 			{"channels/settle/x.go", `import "github.com/btcsuite/btcd/wire"`},
 		},
 		good: []sample{
 			{"channels/lightning/x.go", `import "github.com/btcsuite/btcd/wire"`},
 			{"ledger/store/x.go", `import "github.com/cockroachdb/pebble/v2/vfs"`},
+			{"hub/nwc/x.go", `import "github.com/btcsuite/btcd/btcec/v2/schnorr"`},
 			{"hub/api/x.go", `import "github.com/valyala/fasthttp"`}, {"hub/api/v1/x.go", `import "github.com/valyala/fasthttp"`},
 			{"channels/lightning/x.go", `import "github.com/lightningnetwork/lnd/lnrpc"`},
 			{"deploy/regtest/network/x.go", `import "github.com/lightningnetwork/lnd/lnrpc"`},
@@ -146,11 +148,17 @@ func covers(row, dir string) bool {
 
 func checkGuarded(_ *tree, s *source) (out []finding) {
 	for _, i := range s.file.Imports {
-		for _, g := range guarded {
-			allowed := slices.ContainsFunc(strings.Fields(g.only), func(row string) bool { return covers(row, s.dir) })
-			if strings.HasPrefix(importPath(i), g.module) && !allowed {
-				out = append(out, finding{i.Pos(), fmt.Sprintf("only %s imports %s", g.only, g.module)})
+		longest := -1
+		for n, g := range guarded {
+			if strings.HasPrefix(importPath(i), g.module) && (longest < 0 || len(g.module) > len(guarded[longest].module)) {
+				longest = n
 			}
+		}
+		if longest < 0 {
+			continue
+		}
+		if g := guarded[longest]; !slices.ContainsFunc(strings.Fields(g.only), func(row string) bool { return covers(row, s.dir) }) {
+			out = append(out, finding{i.Pos(), fmt.Sprintf("only %s imports %s", g.only, g.module)})
 		}
 	}
 	return out

@@ -60,6 +60,7 @@ var guarded = []struct{ module, only string }{
 	{"github.com/valyala/fasthttp", "hub/api/..."},
 	{"github.com/lightningnetwork/", "channels/lightning deploy/regtest/..."},
 	{"github.com/btcsuite/btcd/rpcclient", "channels/chain deploy/regtest/..."},
+	{"github.com/btcsuite/btcd/btcec", "channels/chain channels/lightning deploy/regtest/... hub/nwc"}, // Nostr signs as Bitcoin does: BIP 340
 	// lnd's calls take its networks, transactions and PSBTs
 	{"github.com/btcsuite/", "channels/chain channels/lightning deploy/regtest/..."},
 }

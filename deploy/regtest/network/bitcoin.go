@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 
 	"github.com/btcsuite/btcd/chaincfg"
+	"github.com/millrace/millrace/deploy/regtest/process"
 )
 
 const (
@@ -24,16 +26,15 @@ var ErrLost = errors.New("the folder's chain is lost, since btcd was killed: rem
 
 // Bitcoin is the chain: a btcd that makes blocks when it is asked to.
 type Bitcoin struct {
-	process *process
+	process *process.Process
 	params  *chaincfg.Params
 	key     *minerKey
 	address string
 
-	mu      sync.Mutex
-	rpc     *rpc     // nil until btcd has made its certificate
-	blocks  [][]byte // in order, what a killed btcd may have lost; nil: nothing
-	faucet  int64    // coinbases of blocks below this height are spent
-	started bool
+	mu     sync.Mutex
+	rpc    *rpc     // nil until btcd has made its certificate
+	blocks [][]byte // in order, what a killed btcd may have lost; nil: nothing
+	faucet int64    // coinbases of blocks below this height are spent
 }
 
 func newBitcoin(programs, dir string, p *ports) (*Bitcoin, error) {
@@ -50,7 +51,7 @@ func newBitcoin(programs, dir string, p *ports) (*Bitcoin, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.process = &process{name: "btcd", path: filepath.Join(programs, "btcd"), dir: dir, orphan: syscall.SIGTERM, args: []string{
+	b.process = &process.Process{Name: "btcd", Path: filepath.Join(programs, "btcd"), Dir: dir, Orphan: syscall.SIGTERM, Args: []string{
 		"--configfile=" + filepath.Join(dir, "btcd.conf"), "--simnet", "--txindex",
 		"--datadir=" + filepath.Join(dir, "data"), "--logdir=" + filepath.Join(dir, "logs"),
 		"--rpcuser=" + rpcUser, "--rpcpass=" + rpcPassword, "--rpclisten=" + b.address,
@@ -71,15 +72,21 @@ func (b *Bitcoin) User() string { return rpcUser }
 // Password of the RPC.
 func (b *Bitcoin) Password() string { return rpcPassword }
 
+// PasswordFile holds the password.
+func (b *Bitcoin) PasswordFile() string { return filepath.Join(b.process.Dir, "rpc.password") }
+
 // CertFile is of the certificate of the RPC.
-func (b *Bitcoin) CertFile() string { return filepath.Join(b.process.dir, "rpc.cert") }
+func (b *Bitcoin) CertFile() string { return filepath.Join(b.process.Dir, "rpc.cert") }
 
 // Start starts btcd, and returns when it answers and has the chain that it had.
 func (b *Bitcoin) Start(ctx context.Context) error {
-	if err := b.process.start(); err != nil {
+	if err := b.process.Start(); err != nil {
 		return err
 	}
-	err := b.process.ready(ctx, func(ctx context.Context) (bool, error) {
+	if err := os.WriteFile(b.PasswordFile(), []byte(rpcPassword+"\n"), 0o600); err != nil {
+		return fmt.Errorf("btcd's password: %w", err)
+	}
+	err := b.process.Ready(ctx, func(ctx context.Context) (bool, error) {
 		_, err := b.Height(ctx)
 		return err == nil, err
 	})
@@ -90,7 +97,7 @@ func (b *Bitcoin) Start(ctx context.Context) error {
 }
 
 // Stop ends btcd in order, so that the chain is on its disk. Its mempool is always lost.
-func (b *Bitcoin) Stop() error { return b.process.end(syscall.SIGTERM) }
+func (b *Bitcoin) Stop() error { return b.process.End(syscall.SIGTERM) }
 
 // Kill ends btcd by SIGKILL. It writes blocks minutes later than it has them and would lose them. Others would get
 // them from its peers; it has none, so they are read before and given back by Start.
@@ -102,14 +109,14 @@ func (b *Bitcoin) Kill(ctx context.Context) error {
 	b.mu.Lock()
 	b.blocks = blocks
 	b.mu.Unlock()
-	return b.process.end(syscall.SIGKILL)
+	return b.process.End(syscall.SIGKILL)
 }
 
 // Pause lets btcd hang: connections stay open, and nothing answers until Resume.
-func (b *Bitcoin) Pause() error { return b.process.signal(syscall.SIGSTOP) }
+func (b *Bitcoin) Pause() error { return b.process.Signal(syscall.SIGSTOP) }
 
 // Resume ends a Pause.
-func (b *Bitcoin) Resume() error { return b.process.signal(syscall.SIGCONT) }
+func (b *Bitcoin) Resume() error { return b.process.Signal(syscall.SIGCONT) }
 
 // begin mines what a chain needs before it can be used; a chain that is going on gets one block, so that its tip is recent.
 func (b *Bitcoin) begin(ctx context.Context, used bool) error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lightningnetwork/lnd/lnrpc"
+	"github.com/millrace/millrace/deploy/regtest/process"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
@@ -26,7 +27,7 @@ const (
 type Lightning struct {
 	Name string
 
-	process *process
+	process *process.Process
 	chain   *Bitcoin
 	address string // of gRPC
 	listen  string // for peers
@@ -46,7 +47,7 @@ func newLightning(name, programs, dir string, chain *Bitcoin, p *ports) (*Lightn
 		return nil, err
 	}
 	l := &Lightning{Name: name, chain: chain, address: address, listen: listen}
-	l.process = &process{name: "lnd " + name, path: filepath.Join(programs, "lnd"), dir: dir, orphan: syscall.SIGKILL, args: []string{
+	l.process = &process.Process{Name: "lnd " + name, Path: filepath.Join(programs, "lnd"), Dir: dir, Orphan: syscall.SIGKILL, Args: []string{
 		"--lnddir=" + dir, "--alias=" + name, "--rpclisten=" + address, "--norest", "--listen=" + listen, "--externalip=" + listen,
 		"--bitcoin.simnet", "--bitcoin.node=btcd", "--btcd.rpchost=" + chain.Address(),
 		"--btcd.rpcuser=" + chain.User(), "--btcd.rpcpass=" + chain.Password(), "--btcd.rpccert=" + chain.CertFile(),
@@ -62,11 +63,11 @@ func newLightning(name, programs, dir string, chain *Bitcoin, p *ports) (*Lightn
 func (l *Lightning) Address() string { return l.address }
 
 // CertFile is of the certificate of lnd's RPC.
-func (l *Lightning) CertFile() string { return filepath.Join(l.process.dir, "tls.cert") }
+func (l *Lightning) CertFile() string { return filepath.Join(l.process.Dir, "tls.cert") }
 
 // MacaroonFile is of the macaroon that may do everything.
 func (l *Lightning) MacaroonFile() string {
-	return filepath.Join(l.process.dir, "data", "chain", "bitcoin", "simnet", "admin.macaroon")
+	return filepath.Join(l.process.Dir, "data", "chain", "bitcoin", "simnet", "admin.macaroon")
 }
 
 // Key is the node's public key, in hex.
@@ -91,23 +92,23 @@ func (l *Lightning) RPC() lnrpc.LightningClient { return lnrpc.NewLightningClien
 
 // Start starts lnd, and returns when it answers and knows the chain. Whether its channels work is another question: Network.Ready.
 func (l *Lightning) Start(ctx context.Context) error {
-	if err := l.process.start(); err != nil {
+	if err := l.process.Start(); err != nil {
 		return err
 	}
-	return l.process.ready(ctx, l.answers)
+	return l.process.Ready(ctx, l.answers)
 }
 
 // Stop ends lnd in order.
-func (l *Lightning) Stop() error { return l.process.end(syscall.SIGTERM) }
+func (l *Lightning) Stop() error { return l.process.End(syscall.SIGTERM) }
 
 // Kill ends lnd by SIGKILL.
-func (l *Lightning) Kill() error { return l.process.end(syscall.SIGKILL) }
+func (l *Lightning) Kill() error { return l.process.End(syscall.SIGKILL) }
 
 // Pause lets lnd hang: connections stay open, and nothing answers until Resume.
-func (l *Lightning) Pause() error { return l.process.signal(syscall.SIGSTOP) }
+func (l *Lightning) Pause() error { return l.process.Signal(syscall.SIGSTOP) }
 
 // Resume ends a Pause.
-func (l *Lightning) Resume() error { return l.process.signal(syscall.SIGCONT) }
+func (l *Lightning) Resume() error { return l.process.Signal(syscall.SIGCONT) }
 
 func (l *Lightning) close() error {
 	err := l.Stop()
@@ -153,7 +154,7 @@ func (l *Lightning) connect() error {
 	if err != nil {
 		return err
 	}
-	quick := grpc.ConnectParams{MinConnectTimeout: askMost, Backoff: backoff.Config{BaseDelay: poll, Multiplier: 1.5, MaxDelay: 10 * poll}}
+	quick := grpc.ConnectParams{MinConnectTimeout: askMost, Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond}}
 	l.conn, err = grpc.NewClient(l.address, grpc.WithTransportCredentials(tls), grpc.WithPerRPCCredentials(macaroon(hex.EncodeToString(secret))),
 		grpc.WithConnectParams(quick), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageMost)))
 	return err

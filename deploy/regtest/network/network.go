@@ -66,10 +66,8 @@ func Start(ctx context.Context, cfg Config) (n *Network, err error) {
 	if cfg.Log == nil {
 		cfg.Log = func(string) {}
 	}
-	if cfg.Nodes == "" {
-		if cfg.Nodes, err = Programs(); err != nil {
-			return nil, err
-		}
+	if cfg.Nodes, err = Programs(cfg.Nodes); err != nil {
+		return nil, err
 	}
 	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("the network's folder: %w", err)
@@ -191,9 +189,12 @@ func (n *Network) Close() error {
 	return err
 }
 
-// Programs is the folder with the nodes: MILLRACE_NODES, or bin/nodes of the repository that the working folder is in.
-func Programs() (string, error) {
-	dir := os.Getenv("MILLRACE_NODES")
+// Programs is the folder with the nodes: the one that is given, or MILLRACE_NODES, or bin/nodes of the repository that the working
+// folder is in.
+func Programs(dir string) (string, error) {
+	if dir == "" {
+		dir = os.Getenv("MILLRACE_NODES")
+	}
 	if dir == "" {
 		at, err := os.Getwd()
 		if err != nil {
@@ -223,29 +224,3 @@ func each(nodes []*Lightning, do func(*Lightning) error) error {
 	all.Wait()
 	return errors.Join(errs...)
 }
-
-// poll is how often a condition is looked at.
-const poll = 20 * time.Millisecond
-
-// until waits for a condition, as long as the context lasts.
-func until(ctx context.Context, what string, done func(context.Context) (bool, error)) error {
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	var last error
-	for {
-		ok, err := done(ctx)
-		if ok {
-			return nil
-		}
-		if ctx.Err() == nil {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting until %s: %w (%w)", what, ctx.Err(), errors.Join(last, errNotYet))
-		case <-tick.C:
-		}
-	}
-}
-
-var errNotYet = errors.New("not yet")

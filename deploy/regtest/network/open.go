@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/lightningnetwork/lnd/lnrpc"
+	"github.com/millrace/millrace/deploy/regtest/process"
 )
 
 // announced is how deep a channel's funding must be before other nodes hear of it (BOLT 7).
@@ -72,7 +73,7 @@ func (n *Network) confirm(ctx context.Context, nodes ...*Lightning) error {
 		return err
 	}
 	return each(nodes, func(l *Lightning) error {
-		return until(ctx, "the coins of "+l.Name+" are confirmed", l.confirmed)
+		return process.Until(ctx, "the coins of "+l.Name+" are confirmed", l.confirmed)
 	})
 }
 
@@ -100,7 +101,7 @@ func (n *Network) Ready(ctx context.Context, nodes ...*Lightning) error {
 			if to == from {
 				continue
 			}
-			err := until(ctx, from.Name+" finds a way to "+to.Name, func(ctx context.Context) (bool, error) {
+			err := process.Until(ctx, from.Name+" finds a way to "+to.Name, func(ctx context.Context) (bool, error) {
 				r, err := from.RPC().QueryRoutes(ctx, &lnrpc.QueryRoutesRequest{PubKey: to.Key(), AmtMsat: 1000, UseMissionControl: true})
 				return err == nil && len(r.Routes) > 0, err
 			})

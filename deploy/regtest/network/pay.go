@@ -10,6 +10,11 @@ import (
 	"github.com/lightningnetwork/lnd/lnrpc"
 	"github.com/lightningnetwork/lnd/lnrpc/invoicesrpc"
 	"github.com/lightningnetwork/lnd/lnrpc/routerrpc"
+<<<<<<< HEAD
+=======
+	"github.com/millrace/millrace/deploy/regtest/process"
+	"google.golang.org/grpc"
+>>>>>>> 8db9f63 (deploy/regtest: make nodes, make regtest and make test-regtest)
 )
 
 const (
@@ -37,7 +42,7 @@ func (l *Lightning) Hold(ctx context.Context, hash [32]byte, msat int64) (string
 
 // Held waits until the payment of a hold invoice has come in.
 func (l *Lightning) Held(ctx context.Context, hash [32]byte) error {
-	return until(ctx, l.Name+" holds the payment", func(ctx context.Context) (bool, error) {
+	return process.Until(ctx, l.Name+" holds the payment", func(ctx context.Context) (bool, error) {
 		i, err := l.RPC().LookupInvoice(ctx, &lnrpc.PaymentHash{RHash: hash[:]})
 		return err == nil && i.State == lnrpc.Invoice_ACCEPTED, err
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/lightningnetwork/lnd/lnrpc"
+	"github.com/millrace/millrace/deploy/regtest/process"
 )
 
 // NewAddress is a fresh one of the node's wallet.
@@ -48,7 +49,7 @@ func (l *Lightning) confirmed(ctx context.Context) (bool, error) {
 
 // sees waits until the node is where the chain is.
 func (l *Lightning) sees(ctx context.Context) error {
-	return until(ctx, l.Name+" has followed the chain", func(ctx context.Context) (bool, error) {
+	return process.Until(ctx, l.Name+" has followed the chain", func(ctx context.Context) (bool, error) {
 		height, err := l.chain.Height(ctx)
 		if err != nil {
 			return false, err

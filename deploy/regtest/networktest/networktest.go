@@ -38,7 +38,7 @@ func skip(t testing.TB) (programs string) {
 	if testing.Short() {
 		t.Skip("real nodes take longer than -short allows")
 	}
-	programs, err := network.Programs()
+	programs, err := network.Programs("")
 	if errors.Is(err, network.ErrNotBuilt) {
 		t.Skip(err)
 	} else if err != nil {
