@@ -91,16 +91,42 @@ func (b *Bitcoin) Spend(ctx context.Context, payments ...Payment) (*wire.MsgTx, 
 	if left >= 1000 { // below that it is dust, and a fee
 		tx.AddTxOut(wire.NewTxOut(left, b.key.script))
 	}
+	return tx, b.sign(tx, coins)
+}
+
+// Sign signs anew a transaction of Spend that was changed.
+func (b *Bitcoin) Sign(ctx context.Context, tx *wire.MsgTx) error {
+	coins := txscript.NewMultiPrevOutFetcher(nil)
+	for _, in := range tx.TxIn {
+		point := in.PreviousOutPoint
+		var text string
+		if err := b.Call(ctx, &text, "getrawtransaction", point.Hash.String(), 0); err != nil {
+			return err
+		}
+		raw, err := hex.DecodeString(text)
+		if err != nil {
+			return fmt.Errorf("transaction %s: %w", point.Hash, err)
+		}
+		var from wire.MsgTx
+		if err := from.Deserialize(bytes.NewReader(raw)); err != nil {
+			return fmt.Errorf("transaction %s: %w", point.Hash, err)
+		}
+		coins.AddPrevOut(point, from.TxOut[point.Index])
+	}
+	return b.sign(tx, coins)
+}
+
+func (b *Bitcoin) sign(tx *wire.MsgTx, coins txscript.PrevOutputFetcher) error {
 	hashes := txscript.NewTxSigHashes(tx, coins)
 	for i, in := range tx.TxIn {
 		coin := coins.FetchPrevOutput(in.PreviousOutPoint)
 		witness, err := txscript.WitnessSignature(tx, hashes, i, coin.Value, coin.PkScript, txscript.SigHashAll, b.key.private, true)
 		if err != nil {
-			return nil, fmt.Errorf("signing for the faucet: %w", err)
+			return fmt.Errorf("signing for the faucet: %w", err)
 		}
 		in.Witness = witness
 	}
-	return tx, nil
+	return nil
 }
 
 // coinbase is a coin that the faucet has not used: the reward of the oldest block whose reward is unspent.

@@ -116,6 +116,7 @@ func (l *Lightning) close() error {
 	defer l.mu.Unlock()
 	if l.conn != nil {
 		err = errors.Join(err, l.conn.Close())
+		l.conn = nil
 	}
 	return err
 }
@@ -147,6 +148,9 @@ func (l *Lightning) connect() error {
 		return nil
 	}
 	secret, err := os.ReadFile(l.MacaroonFile())
+	if err == nil && len(secret) == 0 {
+		err = fmt.Errorf("%s is not written yet", l.MacaroonFile())
+	}
 	if err != nil {
 		return err
 	}

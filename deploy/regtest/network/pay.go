@@ -10,11 +10,8 @@ import (
 	"github.com/lightningnetwork/lnd/lnrpc"
 	"github.com/lightningnetwork/lnd/lnrpc/invoicesrpc"
 	"github.com/lightningnetwork/lnd/lnrpc/routerrpc"
-<<<<<<< HEAD
-=======
 	"github.com/millrace/millrace/deploy/regtest/process"
 	"google.golang.org/grpc"
->>>>>>> 8db9f63 (deploy/regtest: make nodes, make regtest and make test-regtest)
 )
 
 const (
@@ -82,6 +79,19 @@ func (l *Lightning) pay(ctx context.Context, r *routerrpc.SendPaymentRequest) (p
 	if err != nil {
 		return paid, fmt.Errorf("%s: paying: %w", l.Name, err)
 	}
+	return l.await(stream)
+}
+
+// Track waits for the end of a payment that was sent before.
+func (l *Lightning) Track(ctx context.Context, hash [32]byte) (paid Paid, err error) {
+	stream, err := routerrpc.NewRouterClient(l.Conn()).TrackPaymentV2(ctx, &routerrpc.TrackPaymentRequest{PaymentHash: hash[:], NoInflightUpdates: true})
+	if err != nil {
+		return paid, fmt.Errorf("%s: following a payment: %w", l.Name, err)
+	}
+	return l.await(stream)
+}
+
+func (l *Lightning) await(stream grpc.ServerStreamingClient[lnrpc.Payment]) (paid Paid, err error) {
 	for {
 		p, err := stream.Recv()
 		if err != nil {
