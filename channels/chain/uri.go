@@ -144,9 +144,11 @@ func parseBitcoin(text string) (ledger.Msat, error) {
 		if c < '0' || c > '9' {
 			return 0, fmt.Errorf("the amount %.40q is none in bitcoins", text)
 		}
-		if m = m*10 + ledger.Msat(c-'0'); m > ledger.MaxMsat {
+		digit := ledger.Msat(c - '0')
+		if m > (ledger.MaxMsat-digit)/10 { // asked before, since ten times as much may be past 64 bits
 			return 0, fmt.Errorf("the amount %.40q is more than there can be", text)
 		}
+		m = m*10 + digit
 	}
 	return m, nil
 }

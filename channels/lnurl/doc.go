@@ -1,5 +1,5 @@
 // Package lnurl is the conventions by which wallets find out where to pay to and where to withdraw from: lightning addresses and LNURLs
-// (https://github.com/lnurl/luds; a LUD is one of their documents), and bitcoin: URIs (BIP 321).
+// (https://github.com/lnurl/luds; a LUD is one of their documents). Payment URIs are read in channels/chain.
 //
 // # As a payer
 //

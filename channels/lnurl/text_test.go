@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/channels/lnurl"
-	"github.com/millrace/millrace/ledger"
 )
 
 // TestBech32: the example of LUD-01, in both cases, and what is wrong with others.
@@ -88,54 +87,5 @@ func TestParse(t *testing.T) {
 	p.Development = true
 	if got, err := p.Parse("a@127.0.0.1:8080"); err != nil || got.URL != "http://127.0.0.1:8080/.well-known/lnurlp/a" {
 		t.Errorf("%+v, %v", got, err)
-	}
-}
-
-func TestURI(t *testing.T) {
-	for text, want := range map[string]lnurl.URI{
-		"bitcoin:175tWpb8K1S7NmH4Zx6rewF9WQrcZv245W":                                                        {Addresses: []string{"175tWpb8K1S7NmH4Zx6rewF9WQrcZv245W"}},
-		"BitCoin:175tWpb8K1S7NmH4Zx6rewF9WQrcZv245W?AMOUNT=20.3&Label=Luke-Jr":                              {Addresses: []string{"175tWpb8K1S7NmH4Zx6rewF9WQrcZv245W"}, Amount: 2_030_000_000_000, Label: "Luke-Jr"},
-		"bitcoin:175tWpb8K1S7NmH4Zx6rewF9WQrcZv245W?amount=50&label=Luke-Jr&message=Donation%20for%20a+b":   {Addresses: []string{"175tWpb8K1S7NmH4Zx6rewF9WQrcZv245W"}, Amount: 5_000_000_000_000, Label: "Luke-Jr", Message: "Donation for a+b"},
-		"bitcoin:?lightning=lnbc420bogusinvoice":                                                            {Invoice: "lnbc420bogusinvoice"},
-		"bitcoin:?lno=lno1bogusoffer&sp=sp1qsilentpayment":                                                  {Offer: "lno1bogusoffer"},
-		"bitcoin:x?lightning=lnbc420bogusinvoice":                                                           {Addresses: []string{"x"}, Invoice: "lnbc420bogusinvoice"},
-		"bitcoin:x?somethingyoudontunderstand=50&somethingelseyoudontget=999&somethingyoudontunderstand=51": {Addresses: []string{"x"}},
-		"bitcoin:?bc=bc1qufgy&bc=bc1p5swku":                                                                 {Addresses: []string{"bc1qufgy", "bc1p5swku"}},
-		"BITCOIN:BC1QUFGY?BC=BC1P5SWKU":                                                                     {Addresses: []string{"BC1QUFGY", "BC1P5SWKU"}},
-		"bitcoin:x?pop=app%3a":                                                                              {Addresses: []string{"x"}},
-		"bitcoin:x?amount=.00000000001":                                                                     {Addresses: []string{"x"}, Amount: 1},
-		"bitcoin:x?amount=21000000":                                                                         {Addresses: []string{"x"}, Amount: ledger.MaxMsat},
-		"bitcoin:x?amount=1.":                                                                               {Addresses: []string{"x"}, Amount: 100_000_000_000},
-	} {
-		got, err := lnurl.ParseURI(text)
-		if err != nil || strings.Join(got.Addresses, " ") != strings.Join(want.Addresses, " ") || got.Invoice != want.Invoice || got.Offer != want.Offer ||
-			got.Amount != want.Amount || got.Label != want.Label || got.Message != want.Message {
-			t.Errorf("%s: %+v, %v", text, got, err)
-		}
-	}
-	for _, bad := range []string{
-		"", "bitcoin:", "bitcoin:?", "bitcoin:?label=x", "litecoin:x", "x?amount=1", "bitcoin:x?label=Luke-Jr&label=Matt", "bitcoin:x?amount=42&amount=10",
-		"bitcoin:x?amount=42&AMOUNT=42", "bitcoin:x?pop=callback%3a&req-pop=callback%3a", "bitcoin:?bc=tb1qghfhmd", "bitcoin:x?req-somethingyoudontunderstand=50",
-		"bitcoin:x?req-pop=https%3aevilwebsite.com", "bitcoin:x?amount=50,000.00", "bitcoin:x?amount=-1", "bitcoin:x?amount=", "bitcoin:x?amount=.", "bitcoin:x?amount=1e3",
-		"bitcoin:x?amount=21000001", "bitcoin:x?amount=99999999999999999999", "bitcoin:x?amount=0.000000000001", "bitcoin:x?label=%zz", "bitcoin:x?lightning=a&lightning=b",
-		"bitcoin:x?" + strings.Repeat("bc=bc1q&", 9), "bitcoin:x?label=" + strings.Repeat("x", 9000),
-	} {
-		if got, err := lnurl.ParseURI(bad); !errors.Is(err, lnurl.ErrURI) {
-			t.Errorf("%.60s: %+v, %v", bad, got, err)
-		}
-	}
-	for want, u := range map[string]lnurl.URI{
-		"bitcoin:bc1q?amount=0.001&label=A%20%26%20B&lightning=lnbc1": {Addresses: []string{"bc1q"}, Amount: 100_000_000, Label: "A & B", Invoice: "lnbc1"},
-		"bitcoin:?lightning=lnbc1":                                    {Invoice: "lnbc1"},
-		"bitcoin:bc1q?amount=0.00000001":                              {Addresses: []string{"bc1q"}, Amount: 1},
-		"bitcoin:bc1q?amount=12":                                      {Addresses: []string{"bc1q"}, Amount: 1_200_000_000_000},
-		"bitcoin:bc1q?amount=20.30000001":                             {Addresses: []string{"bc1q"}, Amount: 2_030_000_001_000},
-	} {
-		if got := u.String(); got != want {
-			t.Errorf("%s: want %s", got, want)
-		}
-		if back, err := lnurl.ParseURI(want); err != nil || back.String() != want {
-			t.Errorf("%s: %v", back, err)
-		}
 	}
 }
