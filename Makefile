@@ -46,7 +46,7 @@ run: build ## start a development hub on ./data, made first if there is none
 
 nodes: ## build btcd and lnd into bin/nodes, for the targets with regtest: minutes the first time
 	@mkdir -p $(NODES)
-	@test -x $(NODES)/lnd || echo "building btcd, btcctl, lnd and lncli: some 600 packages, minutes where nothing is cached"
+	@test -x $(NODES)/lnd || echo "building btcd, btcctl, lnd and lncli: some 850 packages, minutes where nothing is cached"
 	@cd deploy/regtest/nodes && { CGO_ENABLED=0 GOFLAGS="$(NODEFLAGS)" $(GO) build -v -ldflags "-s -w" -o $(NODES)/ tool 2>&1; echo "exit $$?"; } | \
 		awk '/^exit [0-9]+$$/ { code = $$2; next } /^[^ :]+$$/ { if (++n % 50 == 0) { print "  " n " packages"; fflush() } next } { print } END { exit code }'
 

@@ -76,7 +76,7 @@ func parse(args []string) (s settings, err error) {
 	flags.StringVar(&s.nodes, "nodes", "", "folder with the nodes' programs (empty: MILLRACE_NODES, or bin/nodes)")
 	flags.StringVar(&s.millrace, "millrace", "bin/millrace", "the hub's program (empty: no hub)")
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:8402", "host:port of the hub's API")
-	flags.IntVar(&s.port, "port", 14400, "first of 16 ports on loopback for the nodes")
+	flags.IntVar(&s.port, "port", 14400, "first of 16 ports on loopback for the nodes (0: some that are free)")
 	flags.DurationVar(&s.every, "block-every", time.Minute, "time between blocks (0: only those that are asked for)")
 	if err := flags.Parse(args); err != nil {
 		return s, err

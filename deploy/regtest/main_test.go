@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,7 +67,7 @@ func TestRegtestCommand(t *testing.T) {
 		t.Fatalf("building the hub: %v\n%s", err, text)
 	}
 	dir := filepath.Join(t.TempDir(), "network")
-	flags := []string{"--dir", dir, "--nodes", programs, "--port", "14432", "--listen", "127.0.0.1:14448", "--millrace", hub}
+	flags := []string{"--dir", dir, "--nodes", programs, "--port=0", "--listen", free(t), "--millrace", hub}
 	do := func(verb, want string) {
 		t.Helper()
 		if text, err := regtest(t, append([]string{verb}, flags...)...); err != nil || !strings.Contains(text, want) {
@@ -106,6 +107,17 @@ func TestRegtestCommand(t *testing.T) {
 	}
 	do("stop", "stopped")
 	do("stop", "nothing runs")
+}
+
+// free is an address that nobody listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // height asks btcd by the shortcut.
