@@ -193,7 +193,11 @@ func (r *Rails) credit(d *Deposit) error {
 
 func (r *Rails) credited(d *Deposit) error {
 	d.Status = DepositCredited
-	return r.save(d)
+	err := r.save(d)
+	if err == nil && r.cfg.Moved != nil {
+		r.cfg.Moved(d.Account, d.Item())
+	}
+	return err
 }
 
 // creditArrived tries again what was not credited.

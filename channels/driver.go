@@ -78,6 +78,7 @@ func (r *Rails) take(f *flight, next Payout) {
 	close(f.changed)
 	f.changed = make(chan struct{})
 	r.count(f.rail, next.Status)
+	r.moved(&next)
 	if next.Status.Over() {
 		r.mu.Lock()
 		delete(r.flights, f.key)

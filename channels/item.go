@@ -24,7 +24,7 @@ type Item struct {
 	Rail     Rail
 	Incoming bool
 	State    State
-	Key      string      // what an outgoing one was asked for by: see Order
+	Key      string      // what an outgoing one was asked for by: see Order; or its Origin
 	Hash     Hash        // its payment hash; on-chain, the transaction that it is in, or zero as long as there is none
 	Preimage Hash        // of a settled one; zero: not known
 	Invoice  string      // BOLT11; empty: a keysend, or on-chain
@@ -50,6 +50,7 @@ type Order struct {
 	Records  map[uint64][]byte // of a keysend, beside the preimage
 	Amount   ledger.Msat       // of a keysend, or of an invoice without an amount; otherwise zero
 	FeeLimit ledger.Msat       // the most that it may cost; what is set aside is the amount and this
+	Until    time.Time         // what is not under way by then fails, and is begun by no later order; zero: Config.Patience
 	Memo     string            // for the account's own list; empty: the invoice's description
 }
 

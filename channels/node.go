@@ -23,7 +23,7 @@ type Invoice struct {
 type NewInvoice struct {
 	Amount   ledger.Msat   // zero: open
 	Memo     string        // at most 639 bytes
-	DescHash []byte        // 32 bytes instead of a memo, or nil
+	DescHash []byte        // 32 bytes that are in the invoice instead of the memo, or nil
 	Expiry   time.Duration // at least a second
 	Private  bool          // with hints to channels that are not announced
 }

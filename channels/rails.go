@@ -93,6 +93,9 @@ type Config struct {
 	Gate func(Payout) error
 	// Alarm is told of each incident when it arises. May be nil.
 	Alarm func(Incident)
+	// Moved is told what an account's money has done when it is done: what came in, and what went out. It must be quick. What happens while
+	// a process dies it may not be told. May be nil.
+	Moved func(ledger.AccountNo, Item)
 
 	Policy
 	Logger *slog.Logger     // nil: nowhere

@@ -61,7 +61,7 @@ func TestURI(t *testing.T) {
 		"bitcoin:" + old + "?amount=50,000.00", "bitcoin:" + old + "?amount=", "bitcoin:" + old + "?amount=.", "bitcoin:" + old + "?amount",
 		"bitcoin:" + old + "?amount=-1", "bitcoin:" + old + "?amount=1e8", "bitcoin:" + old + "?amount=0x1", "bitcoin:" + old + "?amount=1.2.3",
 		"bitcoin:" + old + "?amount=21000000.00000001", "bitcoin:" + old + "?amount=99999999999999999999999",
-		"bitcoin:" + old + "?amount=200000000",
+		"bitcoin:?amount=200000000&lightning=" + invoice,
 		"bitcoin:" + old + "?amount=0.000000001", // a tenth of a satoshi, and no invoice
 		"bitcoin:?amount=0.000000000001&lightning=" + invoice, "bitcoin:" + old + "?label=%zz", "bitcoin:%" + old,
 		"bitcoin:" + old + "?label=" + strings.Repeat("x", 8<<10),
