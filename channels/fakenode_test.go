@@ -206,6 +206,9 @@ func (n *node) Invoice(ctx context.Context, in NewInvoice) (Invoice, error) {
 	if err := n.isDown(ctx); err != nil {
 		return Invoice{}, err
 	}
+	if in.DescHash != nil && in.Memo != "" {
+		return Invoice{}, ErrRefused
+	}
 	return n.invoice(in.Amount, ourNode, in.Expiry), nil
 }
 

@@ -44,7 +44,11 @@ func (r *Rails) NewInvoice(ctx context.Context, no ledger.AccountNo, n NewInvoic
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.CallFor)
 	defer cancel()
-	inv, err := r.cfg.Receiver.Invoice(ctx, n) // one that is not written down is nobody's: its text goes to no one
+	asked := n
+	if asked.DescHash != nil {
+		asked.Memo = "" // the account's own list has it
+	}
+	inv, err := r.cfg.Receiver.Invoice(ctx, asked) // one that is not written down is nobody's: its text goes to no one
 	if err != nil {
 		r.countInvoice(no, -1)
 		return Deposit{}, fmt.Errorf("asking the node for an invoice: %w", err)

@@ -128,6 +128,9 @@ func TestTellerLists(t *testing.T) {
 	if _, err := teller.Incoming(t.Context(), Hash{1}); !errors.Is(err, ErrNoItem) {
 		t.Errorf("%v", err)
 	}
+	if i, err := teller.Invoice(t.Context(), b, NewInvoice{Amount: 7000, Memo: "a comment", DescHash: make([]byte, 32)}); err != nil || i.Memo != "a comment" || len(i.DescHash) != 32 {
+		t.Errorf("%+v, %v", i, err)
+	}
 	if i, err := teller.Pay(t.Context(), a, Order{Key: "inside", Invoice: bill.Invoice}); err != nil || i.Rail != Internal || i.State != Settled {
 		t.Errorf("%+v, %v", i, err)
 	}
