@@ -11,7 +11,7 @@ import (
 
 // Status is how the last payment to an account went.
 type Status struct {
-	Run      ledger.OpID `json:"run"`
+	Run      channels.ID `json:"run"`
 	Number   uint32      `json:"number"`
 	Time     uint64      `json:"time"` // milliseconds since 1970
 	Paid     bool        `json:"paid"`

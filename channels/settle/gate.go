@@ -25,12 +25,16 @@ type Gate struct {
 	// voided says whether a payout is known to have failed: its money is back, and it does not count any more. It is asked when the
 	// caps leave no room. May be nil.
 	voided func(ledger.AccountNo, ledger.OpID) bool
+	// planned says whether a payout is one of a run's, which was approved as a whole. May be nil.
+	planned func(*channels.Payout) bool
 
 	deciding [decisions]sync.Mutex // by payout: whoever decides about one is alone
 
 	mu    sync.Mutex
 	today uint32 // days since 1970; never goes back
-	spent map[ledger.AccountNo]ledger.Msat
+	// requests are what waits for operators, as far as the rails have asked.
+	requests map[channels.Key]Request
+	spent    map[ledger.AccountNo]ledger.Msat
 }
 
 // leave is what was counted for a payout.
@@ -46,7 +50,7 @@ const (
 )
 
 func openGate(g *Gate) (*Gate, error) {
-	g.spent = make(map[ledger.AccountNo]ledger.Msat)
+	g.spent, g.requests = make(map[ledger.AccountNo]ledger.Msat), make(map[channels.Key]Request)
 	g.today = uint32(g.clock() / dayMillis)
 	err := g.rec.Scan(binary.BigEndian.AppendUint32([]byte(dayKey), g.today), nil, func(key, value []byte) bool {
 		no := binary.BigEndian.Uint32(key[len(dayKey)+4:])
@@ -88,6 +92,17 @@ func (g *Gate) decide(no ledger.AccountNo, payout ledger.OpID, amount ledger.Msa
 		return fmt.Errorf("counting a payout: %w", err) // it stays counted in memory: nobody knows whether it is on the disk
 	}
 	return nil
+}
+
+// Check is what the rails ask before they set money aside, and before they send it: see channels.Config.Gate. A payout that is above
+// Rules.TwoOperators, and not one of a run's, waits until two operators have approved it.
+func (g *Gate) Check(p channels.Payout) error {
+	if most := g.rules().TwoOperators; most != 0 && p.Pays > most && (g.planned == nil || !g.planned(&p)) {
+		if err := g.approved(&p); err != nil {
+			return err
+		}
+	}
+	return g.Allow(p.Account, ledger.OpID(p.ID), p.Pays)
 }
 
 // Room says whether the caps leave room for a payout of an account.

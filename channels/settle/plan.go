@@ -58,12 +58,20 @@ func (t *Tally) add(amount ledger.Msat) {
 	t.Amount += amount
 }
 
+type byRail map[channels.Rail]Tally
+
+func (b byRail) add(rail channels.Rail, amount ledger.Msat) {
+	t := b[rail]
+	t.add(amount)
+	b[rail] = t
+}
+
 // Plan is what a run would pay. It depends on what it is made of alone: the same accounts, settings, rules and market make the same plan.
 type Plan struct {
 	Due    []Due // by account
 	Total  Tally
 	Fees   ledger.Msat // the limits
-	ByRail map[channels.Rail]Tally
+	ByRail byRail
 	NotDue map[Reason]Tally
 	Left   []Left // the first maxLeft of them
 }
@@ -92,7 +100,8 @@ type planner struct {
 	market Market
 	roomy  func(ledger.AccountNo, ledger.Msat) bool // whether the cap of the account's day leaves room; nil: it does
 	plan   Plan
-	later  []candidate // those that have both rails wait for those that have one
+	later  []candidate // those with an address: they wait until it is known whether there are enough for a batch
+	batch  bool        // there are
 	run    ledger.Msat
 	owed   []ledger.AccountNo
 }
@@ -143,7 +152,7 @@ func (p *planner) add(r *row, a *ledger.Account) {
 		return
 	}
 	c := candidate{r, due}
-	if r.ways&(hasLightning|hasChain) == hasLightning|hasChain {
+	if r.ways&hasChain != 0 {
 		p.later = append(p.later, c)
 		return
 	}
@@ -238,7 +247,7 @@ func (p *planner) overLightning(r *row, due ledger.Msat) offer {
 
 // onChain does the same for the chain.
 func (p *planner) onChain(r *row, due ledger.Msat) offer {
-	cost := p.market.chainFee(r.vsize)
+	cost := p.market.chainFee(r.vsize, p.batch)
 	o := offer{rail: channels.Chain, fee: cost * chainMargin}
 	if due > o.fee {
 		o.amount = (due - o.fee) / satoshi * satoshi
@@ -307,18 +316,24 @@ func (p *planner) accept(c candidate, o *offer) {
 	p.plan.Due = append(p.plan.Due, Due{c.account, o.rail, o.amount, o.fee, c.version})
 }
 
-// finish decides about those that have both rails. The plan is whole then.
+// finish decides about those that have an address. The plan is whole then.
 func (p *planner) finish() {
+	p.batch = true
+	onChain := 0
+	for _, c := range p.later {
+		if o := p.offers(c.row, c.due); o[0].rail == channels.Chain && o[0].reason == "" {
+			onChain++
+		}
+	}
+	p.batch = onChain >= fewOthers
 	for _, c := range p.later {
 		p.take(c)
 	}
 	slices.SortFunc(p.plan.Due, func(a, b Due) int { return cmp.Compare(a.Account, b.Account) })
-	p.plan.ByRail = make(map[channels.Rail]Tally)
+	p.plan.ByRail = make(byRail)
 	for i := range p.plan.Due {
 		d := &p.plan.Due[i]
-		t := p.plan.ByRail[d.Rail]
-		t.add(d.Amount)
-		p.plan.ByRail[d.Rail] = t
+		p.plan.ByRail.add(d.Rail, d.Amount)
 		p.plan.Total.add(d.Amount)
 	}
 }

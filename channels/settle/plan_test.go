@@ -19,8 +19,8 @@ type holder struct {
 	change  func(*row)
 }
 
-// testMarket: an output costs (31+20) * 10 = 510 sat.
-var testMarket = Market{Lightning: 50_000_000, LightningMost: 20_000_000, Coins: 5_000_000_000, Rate: 10_000}
+// testMarket: a payment on-chain costs (31+124) * 3.29 = 510 sat, and among others (31+20) * 3.29 = 168.
+var testMarket = Market{Lightning: 50_000_000, LightningMost: 20_000_000, Coins: 5_000_000_000, Rate: 3290}
 
 // planOf plans for accounts 16, 17, and so on.
 func planOf(t testing.TB, scope Scope, rules Rules, market Market, holders ...holder) Plan {
@@ -90,12 +90,15 @@ func TestPlan(t *testing.T) {
 		{"after a failure the other way", Rules{}, testMarket,
 			[]holder{{balance: 15_000_000, payee: prefer(PreferLightning), change: func(r *row) { r.failures = 1 }}}, "16 chain 13980000+1020000"},
 		{"no channel is as large", Rules{}, testMarket, []holder{{balance: 30_000_000, payee: ln}}, "16 above_lightning_max"},
-		{"liquidity goes first to those with Lightning alone", Rules{}, Market{Lightning: 21_000_000, LightningMost: 20_000_000, Coins: 1e9, Rate: 10_000},
+		{"liquidity goes first to those with Lightning alone", Rules{}, Market{Lightning: 21_000_000, LightningMost: 20_000_000, Coins: 1e9, Rate: 3290},
 			[]holder{{balance: 12_000_000, payee: prefer(PreferLightning)}, {balance: 12_000_000, payee: ln}, {balance: 12_000_000, payee: ln}},
 			"16 chain 10980000+1020000, 17 lightning 11939000+60695, 18 no_liquidity"},
+		{"a batch is cheaper for each", Rules{}, testMarket,
+			[]holder{{balance: 20_000_000, payee: chain}, {balance: 20_000_000, payee: chain}, {balance: 5_000_000, payee: chain}, {balance: 5_000_000, payee: prefer(PreferChain)}},
+			"16 chain 19664000+336000, 17 chain 19664000+336000, 18 chain 4664000+336000, 19 chain 4664000+336000"},
 		{"no node", Rules{}, Market{}, []holder{{balance: 12_000_000, payee: ln}, {balance: 12_000_000, payee: chain}, {balance: 12_000_000, payee: both}},
 			"16 no_liquidity, 17 no_coins, 18 no_coins"},
-		{"coins for one", Rules{}, Market{Coins: 30_000_000, Rate: 10_000},
+		{"coins for one", Rules{}, Market{Coins: 30_000_000, Rate: 3290},
 			[]holder{{balance: 20_000_000, payee: chain}, {balance: 20_000_000, payee: chain}}, "16 chain 18980000+1020000, 17 no_coins"},
 		{"not due", Rules{}, testMarket, []holder{{balance: 500, payee: Payee{Internal: to.Internal, Threshold: 501}},
 			{balance: 500, payee: Payee{Internal: to.Internal, Threshold: 500}}, {balance: 500, payee: Payee{Internal: to.Internal, Reserve: 500}},

@@ -36,8 +36,10 @@ const (
 	defaultMaxFee  = 50_000
 	defaultBase    = 1000
 	defaultLimit   = 5000
-	batchOverhead  = 20 // virtual bytes for each payee: its share of the inputs, the change and the rest of a transaction
-	chainMargin    = 2  // the limit of an on-chain fee is so many times what it is thought to be: the transaction is made later
+	aloneOverhead  = 124 // virtual bytes of a transaction beside what it is made for: an input, change, the rest
+	batchOverhead  = 20  // a payee's share of that, among fewOthers or more; also where some of these come later
+	fewOthers      = 4
+	chainMargin    = 2 // the limit of an on-chain fee is so many times what it is thought to be: the transaction is made later
 	satoshi        = 1000
 	leastLightning = satoshi
 )
@@ -93,7 +95,11 @@ type Market struct {
 	Rate          channels.FeeRate `json:"rate_sat_per_kvb"`
 }
 
-// chainFee is what a payment to an output of a size is thought to cost in a batch, in whole satoshis.
-func (m *Market) chainFee(vsize uint8) ledger.Msat {
-	return ledger.Msat((int64(m.Rate)*(int64(vsize)+batchOverhead) + 999) / 1000 * satoshi)
+// chainFee is what a payment to an output of a size is thought to cost beside others, in whole satoshis.
+func (m *Market) chainFee(vsize uint8, others bool) ledger.Msat {
+	size := int64(vsize) + aloneOverhead
+	if others {
+		size = int64(vsize) + batchOverhead
+	}
+	return ledger.Msat((int64(m.Rate)*size + 999) / 1000 * satoshi)
 }
