@@ -38,9 +38,8 @@ type Batch struct {
 	Signed  time.Time   `json:"signed,omitzero"` // when the last of Tries was made
 	Changed time.Time   `json:"changed"`
 
-	fresh     bool // the wallet was not asked for anything yet
 	delivered bool // its payouts know that they are paid
-	conflicts int  // times, one after the other, that nothing of it was to be seen, and its coins were spent
+	lost      bool // another transaction, which is deep in the chain, spends a coin of it
 	buried    bool // not to be looked at any more
 }
 

@@ -192,7 +192,7 @@ func (r *Rails) putBack(flights []*flight, why string) {
 // join writes a new batch, and that payouts are in it. nil: it could not be written.
 func (r *Rails) join(flights []*flight, rate FeeRate) *Batch {
 	now := r.stamp()
-	b := &Batch{ID: r.newID(), Status: BatchCut, Rate: rate, Made: now, Changed: now, fresh: true}
+	b := &Batch{ID: r.newID(), Status: BatchCut, Rate: rate, Made: now, Changed: now}
 	moved := r.move(flights, func(f *flight) event {
 		p := &f.p
 		if p.Status != Held {
@@ -284,13 +284,6 @@ func (r *Rails) release(b *Batch) error {
 
 // fund has the wallet make and sign the transaction of a batch, and writes it.
 func (r *Rails) fund(b *Batch) {
-	if !b.fresh {
-		if err := r.release(b); err != nil {
-			r.log.Warn("a batch waits for its coins to be released", "batch", b.ID.String(), "err", err)
-			return
-		}
-	}
-	b.fresh = false
 	flights := r.of(b)
 	outs := make([]Output, len(flights))
 	for i, f := range flights {

@@ -60,19 +60,48 @@ func (r *Rails) owner(address string) (ledger.AccountNo, bool, error) {
 
 // followCoins takes in what comes on-chain.
 func (r *Rails) followCoins() {
-	for tries := 0; r.ctx.Err() == nil; tries++ {
-		since, err := r.mark(coinsMark)
-		if err == nil {
-			err = r.cfg.Purse.Coins(r.ctx, int64(since), func(c Coin) error {
+	moved := make(chan struct{}, 1)
+	r.running.Go(func() {
+		for tries := 0; r.ctx.Err() == nil; tries++ {
+			err := r.cfg.Purse.Moved(r.ctx, func(Hash) error {
 				tries = 0
-				return r.notice(&c)
+				select {
+				case moved <- struct{}{}:
+				default: // somebody is about to look
+				}
+				return nil
 			})
+			if r.ctx.Err() == nil {
+				r.log.Warn("the wallet does not tell of coins; trying again", "err", err)
+			}
+			r.pause(r.backoff(tries))
 		}
-		if r.ctx.Err() == nil {
-			r.log.Warn("the wallet does not tell of coins; trying again", "err", err)
+	})
+	for {
+		select {
+		case <-moved:
+		case <-r.ctx.Done():
+			return
 		}
-		r.pause(r.backoff(tries))
+		for tries := 0; r.ctx.Err() == nil; tries++ {
+			err := r.noticeAll()
+			if err == nil {
+				break
+			}
+			r.log.Warn("the wallet's coins cannot be read; trying again", "err", err)
+			r.pause(r.backoff(tries))
+		}
+		r.pause(min(time.Second, r.cfg.Poll)) // so that many coins at once are read once
 	}
+}
+
+// noticeAll takes in all coins that may be new.
+func (r *Rails) noticeAll() error {
+	since, err := r.mark(coinsMark)
+	if err != nil {
+		return err
+	}
+	return r.cfg.Purse.Coins(r.ctx, int64(since), func(c Coin) error { return r.notice(&c) })
 }
 
 // notice takes in a coin, once for each outpoint: it is pending, whatever it is told to be, until look finds it deep enough. Coins to

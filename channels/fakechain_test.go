@@ -106,6 +106,11 @@ func (c *blockchain) Fund(ctx context.Context, lock Hash, outs []Output, rate Fe
 	if have < need+fee {
 		return Signed{}, ErrFunds
 	}
+	for coin, l := range c.leased {
+		if l == lock {
+			delete(c.leased, coin)
+		}
+	}
 	for _, coin := range t.Inputs {
 		c.leased[coin] = lock
 	}
@@ -281,29 +286,48 @@ func (c *blockchain) Address(context.Context) (string, error) {
 	return fmt.Sprintf("addrours%d", c.addresses), nil
 }
 
-func (c *blockchain) Coins(ctx context.Context, _ int64, f func(Coin) error) error {
-	for {
-		c.mu.Lock()
-		more := c.arrived
-		var coins []Coin
-		add := func(txs []*transaction, p Place) {
-			for _, t := range txs {
-				for i, o := range t.Outs {
-					if t.foreign {
-						coins = append(coins, Coin{Outpoint{t.id, uint32(i)}, string(o.Script), o.Amount, p})
-					}
+func (c *blockchain) Coins(_ context.Context, _ int64, f func(Coin) error) error {
+	c.mu.Lock()
+	var coins []Coin
+	add := func(txs []*transaction, p Place) {
+		for _, t := range txs {
+			for i, o := range t.Outs {
+				if t.foreign {
+					coins = append(coins, Coin{Outpoint{t.id, uint32(i)}, string(o.Script), o.Amount, p})
 				}
 			}
 		}
-		for i, b := range c.blocks {
-			add(b, Place{Confirmations: int64(len(c.blocks) - i), Height: int64(i + 1)})
+	}
+	for i, b := range c.blocks {
+		add(b, Place{Confirmations: int64(len(c.blocks) - i), Height: int64(i + 1)})
+	}
+	add(c.mempool, Place{})
+	c.mu.Unlock()
+	for _, coin := range coins {
+		if err := f(coin); err != nil {
+			return err
 		}
-		add(c.mempool, Place{})
+	}
+	return nil
+}
+
+func (c *blockchain) Spender(_ context.Context, coin Outpoint, _ int64) (Hash, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	by, _ := c.spent(coin)
+	if by == nil {
+		return Hash{}, false, nil
+	}
+	return by.id, true, nil
+}
+
+func (c *blockchain) Moved(ctx context.Context, f func(Hash) error) error {
+	for {
+		c.mu.Lock()
+		more := c.arrived
 		c.mu.Unlock()
-		for _, coin := range coins {
-			if err := f(coin); err != nil {
-				return err
-			}
+		if err := f(Hash{}); err != nil {
+			return err
 		}
 		select {
 		case <-more:

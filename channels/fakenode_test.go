@@ -267,9 +267,6 @@ func (n *node) settle(hash Hash, amount ledger.Msat, records map[uint64][]byte) 
 
 func (n *node) Settled(ctx context.Context, after uint64, f func(Receipt) error) error {
 	n.mu.Lock()
-	if after == 0 {
-		after = uint64(len(n.settled))
-	}
 	n.mu.Unlock()
 	for {
 		n.mu.Lock()

@@ -122,7 +122,8 @@ func (r *Rails) receive(receipt *Receipt) error {
 	if receipt.Index > 0 { // not of a Lookup
 		rows = append(rows, markRow(settledMark, receipt.Index))
 	}
-	if found && d.Status != DepositOpen && d.Status != DepositExpired {
+	before := !found && receipt.Time.Before(r.bornAt.Add(-time.Minute)) // the hub was: the node's own affair
+	if before || found && d.Status != DepositOpen && d.Status != DepositExpired {
 		if len(rows) == 0 {
 			return nil
 		}
@@ -165,28 +166,17 @@ func (r *Rails) unannounced(receipt *Receipt) Deposit {
 	return d
 }
 
-// sweepInvoices ends invoices whose time is over. The node is asked about each: it may know of a payment of which we were not told. As long
-// as there is no settle index to go on from, it is asked about all of them.
+// sweepInvoices ends invoices whose time is over. The node is asked about each: it may know of a payment of which we were not told.
 func (r *Rails) sweepInvoices() error {
-	after, err := r.mark(settledMark)
+	keys, err := r.keysUnder(keyUnpaid, nil, lookupsPerSweep)
 	if err != nil {
 		return err
 	}
-	keys, err := r.keysUnder(keyUnpaid, nil, sweepMost)
-	if err != nil {
-		return err
-	}
-	asked := 0
-	for _, key := range keys {
-		if len(key) != 40 || asked >= lookupsPerSweep {
+	for _, key := range keys { // in the order of their expiry
+		if len(key) != 40 || r.now().Before(time.UnixMilli(int64(binary.BigEndian.Uint64(key))).Add(expiryGrace)) {
 			break
 		}
-		over := r.now().After(time.UnixMilli(int64(binary.BigEndian.Uint64(key))).Add(expiryGrace))
-		if !over && after > 0 {
-			break // they are in the order of their expiry
-		}
-		asked++
-		if err := r.lookInto(Hash(key[8:]), over); err != nil {
+		if err := r.lookInto(Hash(key[8:])); err != nil {
 			return err
 		}
 	}
@@ -194,7 +184,7 @@ func (r *Rails) sweepInvoices() error {
 }
 
 // lookInto asks the node about an invoice that nobody seems to have paid.
-func (r *Rails) lookInto(hash Hash, over bool) error {
+func (r *Rails) lookInto(hash Hash) error {
 	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
 	defer cancel()
 	receipt, settled, err := r.cfg.Receiver.Lookup(ctx, hash)
@@ -204,8 +194,6 @@ func (r *Rails) lookInto(hash Hash, over bool) error {
 		return r.receive(&receipt)
 	case err != nil && !errors.Is(err, ErrUnknownPayment):
 		return fmt.Errorf("asking the node about an invoice: %w", err)
-	case !over:
-		return nil
 	}
 	defer r.hashes.lock(hash)()
 	d, found, err := r.deposit(Ref{hash, noOutput})

@@ -81,7 +81,7 @@ func (r *Rails) Abandon(id ID) error {
 		return ErrUnknown
 	}
 	b := r.chain.batches[i]
-	if b.Status != BatchSigned || b.conflicts == 0 {
+	if b.Status != BatchSigned || !b.lost {
 		return fmt.Errorf("%w: no coin of batch %s is known to be spent by another transaction", ErrDecided, id)
 	}
 	r.log.Warn("an operator gives up a batch", "batch", id.String(), "payouts", len(b.Parts))

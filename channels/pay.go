@@ -15,7 +15,9 @@ func (r *Rails) payment(p *Payout) Payment {
 		copy(out.Preimage[:], r.preimage(p))
 		return out
 	}
-	out.Amount = p.Pays
+	if p.Open {
+		out.Amount = p.Pays
+	}
 	return out
 }
 
@@ -46,6 +48,8 @@ func (r *Rails) clear(f *flight) action {
 		return r.advance(f, event{kind: evCleared})
 	case err != nil:
 		return r.advance(f, event{kind: evWaits, reason: err.Error()})
+	case a.Stage == Pending: // under way for somebody else, or the node did not answer in time
+		return r.advance(f, event{kind: evWaits, reason: "the node does not say that the hash is free"})
 	}
 	return r.advance(f, event{kind: evForeign, reason: "the node knows a payment of this hash, and the hub has sent none"})
 }
@@ -101,11 +105,11 @@ func (r *Rails) answered(f *flight, a Attempt, asked bool) action {
 			r.Raise(Incident{Kind: "fee", Subject: p.Key.String(), Account: p.Account, Amount: a.Fee - p.FeeLimit,
 				Text: fmt.Sprintf("the node paid a fee of %d msat, and the limit was %d: the rest is the hub's", a.Fee, p.FeeLimit)})
 		}
-		return r.advance(f, event{kind: evArrived, fee: a.Fee, proof: a.Preimage, asked: asked})
+		return r.advance(f, event{kind: evArrived, fee: a.Fee, proof: a.Preimage})
 	case Failed:
 		return r.advance(f, event{kind: evFailed, reason: a.Reason, asked: asked})
 	}
-	return r.advance(f, event{kind: evUnderWay, asked: asked})
+	return r.advance(f, event{kind: evUnderWay})
 }
 
 // reason is an error in one of the words of Attempt.Reason, where there is one.

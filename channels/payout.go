@@ -102,6 +102,7 @@ type Payout struct {
 	Request
 	Rail     Rail             `json:"rail"`
 	Pays     ledger.Msat      `json:"pays"`              // what the payee gets, whoever said how much
+	Open     bool             `json:"open,omitempty"`    // the invoice leaves it to the payer how much
 	Invoice  string           `json:"invoice,omitempty"` // BOLT11, that To is or was resolved to
 	Hash     Hash             `json:"hash,omitzero"`     // payment hash: the identity of a Lightning payment, or of our own invoice
 	Payee    string           `json:"payee,omitempty"`   // a node's public key in hex, or an address

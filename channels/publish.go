@@ -59,7 +59,6 @@ func (r *Rails) watch(b *Batch) {
 		r.publish(b)
 		return
 	}
-	b.conflicts = 0
 	if r.cfg.BumpAfter > 0 && r.now().Sub(b.Signed) >= r.cfg.BumpAfter {
 		if rate, err := r.rate(r.ctx); err == nil {
 			r.bump(b, max(rate, rateOf(b.last())*5/4))
@@ -79,7 +78,6 @@ func (r *Rails) publish(b *Batch) {
 		cancel()
 		switch {
 		case err == nil:
-			b.conflicts = 0
 			return
 		case errors.Is(err, ErrConflict):
 			conflicts++
@@ -91,12 +89,35 @@ func (r *Rails) publish(b *Batch) {
 		r.log.Warn("a batch is not published yet", "batch", b.ID.String(), "err", err)
 		return
 	}
-	// Nothing of it is to be seen, and its coins are spent. A block may have come between the two questions.
 	if conflicts == len(b.Tries) {
-		if b.conflicts++; b.conflicts >= 3 {
-			r.Raise(Incident{Kind: "conflict", Subject: b.ID.String(), Amount: sum(b.Parts),
-				Text: "the coins of a batch were spent by a transaction that is not the hub's: its payouts stay held until an operator decides"})
+		r.contest(b)
+	}
+}
+
+// contest finds out whether a batch is lost: coins that it spends are spent, or not there, and nothing of it is to be seen. That may pass:
+// a block came between two questions, or one that the coins come from is out of the chain. Only the chain says that it will not.
+func (r *Rails) contest(b *Batch) {
+	ours := func(id Hash) bool {
+		return slices.ContainsFunc(b.Tries, func(s Signed) bool { return s.ID == id })
+	}
+	for _, coin := range b.Tries[0].Inputs {
+		ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
+		by, found, err := r.cfg.Watcher.Spender(ctx, coin, 0)
+		cancel()
+		if err != nil {
+			r.log.Warn("a batch is in conflict, and nobody knows with what", "batch", b.ID.String(), "err", err)
+			return
 		}
+		if !found || ours(by) {
+			continue
+		}
+		if p, there, err := r.place(by); err != nil || !there || p.Confirmations < r.cfg.Confirmed {
+			return
+		}
+		b.lost = true
+		r.Raise(Incident{Kind: "conflict", Subject: b.ID.String(), Amount: sum(b.Parts), Text: fmt.Sprintf(
+			"a coin of a batch was spent by transaction %s, which is not the hub's: its payouts stay held until an operator gives it up", by.TxID())})
+		return
 	}
 }
 

@@ -30,8 +30,7 @@ type Receiver interface {
 	Invoice(ctx context.Context, n NewInvoice) (Invoice, error)
 	// Lookup is how an invoice of the node's stands, with its preimage, and whether it is settled. ErrUnknownPayment: it is not the node's.
 	Lookup(ctx context.Context, hash Hash) (Receipt, bool, error)
-	// Settled calls f with what came in after a settle index, in order, and with what comes, until f or the context ends it. After zero it
-	// tells only what comes from now on.
+	// Settled calls f with what came in after a settle index, in order, and with what comes, until f or the context ends it.
 	Settled(ctx context.Context, after uint64, f func(Receipt) error) error
 	// Cancel makes an invoice one that nobody can pay. It may be done again. One that is settled is an error.
 	Cancel(ctx context.Context, hash Hash) error
@@ -40,13 +39,14 @@ type Receiver interface {
 // Wallet signs and publishes transactions.
 type Wallet interface {
 	// Fund makes a signed transaction of outputs, in their order and with change behind them, at a fee rate. Its coins are set aside under a
-	// lock. Nothing is published. ErrFunds: there are not enough coins. ErrRefused, ErrDust: it cannot be.
+	// lock, and what that held before is released. Nothing is published. ErrFunds: there are not enough coins. ErrRefused, ErrDust: it
+	// cannot be.
 	Fund(ctx context.Context, lock Hash, outs []Output, rate FeeRate) (Signed, error)
 	// Sign signs a replacement: a PSBT of the same inputs.
 	Sign(ctx context.Context, psbt []byte) (Signed, error)
 	// Release lets go of coins that a lock holds; without any named, of all that it holds.
 	Release(ctx context.Context, lock Hash, inputs []Outpoint) error
-	// Publish hands a transaction to the network. It may be done again at any time. ErrConflict: a coin of it was spent by another.
+	// Publish hands a transaction to the network. It may be done again at any time. ErrConflict: coins of it are spent, or not there.
 	Publish(ctx context.Context, raw []byte, label string) error
 }
 
@@ -54,9 +54,10 @@ type Wallet interface {
 type Purse interface {
 	Assets(ctx context.Context) (Assets, error)
 	Address(ctx context.Context) (string, error)
-	// Coins calls f with the outputs that pay addresses of the wallet, those in blocks from a height on and those that come, possibly
-	// several times, until f or the context ends it.
+	// Coins calls f with the outputs that pay addresses of the wallet: those in blocks from a height on, and those in the mempool.
 	Coins(ctx context.Context, since int64, f func(Coin) error) error
+	// Moved calls f whenever a transaction of the wallet comes into the mempool or a block, and at first, until f or the context ends it.
+	Moved(ctx context.Context, f func(Hash) error) error
 }
 
 // Watcher sees the chain.
@@ -65,6 +66,8 @@ type Watcher interface {
 	Place(ctx context.Context, tx Hash) (Place, error)
 	// FeeRate is what gets a transaction into one of the next so many blocks.
 	FeeRate(ctx context.Context, blocks int) (FeeRate, error)
+	// Spender is the transaction that spends a coin, in the mempool or in a block at or above a height. False: none does.
+	Spender(ctx context.Context, coin Outpoint, since int64) (Hash, bool, error)
 }
 
 // Config is what the rails are made of.
@@ -124,6 +127,7 @@ type Rails struct {
 
 	mu          sync.Mutex
 	started     bool
+	bornAt      time.Time // when these records were begun; set by Start
 	flights     map[Key]*flight
 	perAccount  map[ledger.AccountNo]int // of flights
 	invoices    map[ledger.AccountNo]int // that nobody has paid

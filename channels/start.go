@@ -60,6 +60,7 @@ func (r *Rails) Start() error {
 func (r *Rails) born() error {
 	at, err := r.mark(bornMark)
 	if err != nil || at != 0 {
+		r.bornAt = time.UnixMilli(int64(at))
 		return err
 	}
 	for _, no := range []ledger.AccountNo{ledger.Lightning, ledger.Chain} {
@@ -67,7 +68,8 @@ func (r *Rails) born() error {
 			return fmt.Errorf("the ledger's account %s has %d msat: %w", no, a.Available, ErrLost)
 		}
 	}
-	return r.write(markRow(bornMark, uint64(r.now().UnixMilli())))
+	r.bornAt = r.stamp()
+	return r.write(markRow(bornMark, uint64(r.bornAt.UnixMilli())))
 }
 
 // loadFlights reads the payouts that are not over.

@@ -19,7 +19,7 @@ type event struct {
 	tx     Hash        // evArrived
 	reason string      // of what ends it, or holds it up
 	until  time.Time   // evTakenUp, evLost: by then the node has begun, or dropped, what was handed to it
-	asked  bool        // evFailed, evUnderWay: the node was asked about the hash; it did not answer a call to pay
+	asked  bool        // evFailed: the node was asked about the hash; it did not answer a call to pay
 }
 
 type eventKind uint8

@@ -151,7 +151,7 @@ func (r *Rails) toInvoice(p *Payout, text string) error {
 	case p.Pays != 0 && inv.Amount != 0 && p.Pays != inv.Amount:
 		return fmt.Errorf("%w: the invoice asks for %d msat", ErrAmount, inv.Amount)
 	}
-	if inv.Amount != 0 {
+	if p.Open = inv.Amount == 0; !p.Open {
 		p.Pays = inv.Amount
 	}
 	p.About = inv.Description
