@@ -220,10 +220,7 @@ func (r *Rails) deliver(b *Batch) {
 
 // payRest takes from the hub's income what of the fee is not the payouts'. False: not yet.
 func (r *Rails) payRest(b *Batch) bool {
-	for range 3 {
-		if b.Rest == 0 || b.Debited {
-			return true
-		}
+	for tries := 0; b.Rest > 0 && !b.Debited && tries < 3; tries++ {
 		a, err := r.ledger.Submit(ledger.Op{Kind: ledger.OpDebit, Actor: ledger.Fees, Target: uint32(ledger.Chain), Amount: b.Rest, ID: b.Debit})
 		if err != nil {
 			r.log.Warn("the hub's part of a fee is not paid yet", "batch", b.ID.String(), "err", err)
@@ -253,7 +250,7 @@ func (r *Rails) payRest(b *Batch) bool {
 	if b.Debited {
 		r.settle("fees", b.ID.String(), "paid")
 	}
-	return b.Debited
+	return b.Rest == 0 || b.Debited
 }
 
 // bury looks at a closed batch until nobody expects it to be undone.

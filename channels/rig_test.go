@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -23,6 +24,7 @@ type memory struct {
 	n    int                     // writes
 	fail func(n int) (lost bool) // of the n-th write; true: it is not done. nil: all are
 	dead bool                    // after a write that failed
+	deaf bool                    // the next write is done, and nobody is told
 }
 
 var errDisk = errors.New("the disk is broken")
@@ -70,6 +72,10 @@ func (m *memory) Write(rows ...Row) error {
 		} else {
 			m.rows[string(r.Key)] = append([]byte{}, r.Value...)
 		}
+	}
+	if m.deaf {
+		m.dead = true
+		return errDisk
 	}
 	return nil
 }
@@ -308,7 +314,7 @@ func (r *rig) ends(key Key, want Status) Payout {
 			r.t.Fatal(err)
 		}
 		return p.Status == want
-	}, func() any { return p })
+	}, func() any { return shown(p) })
 	return p
 }
 
@@ -359,3 +365,11 @@ func fakeScript(address string) ([]byte, error) {
 }
 
 func hexOf(h Hash) string { return hex.EncodeToString(h[:]) }
+
+func shown(p Payout) string {
+	text, err := json.Marshal(&p)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}

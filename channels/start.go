@@ -30,6 +30,7 @@ func (r *Rails) Start() error {
 	if err != nil {
 		return fmt.Errorf("rails: %w", err)
 	}
+	r.log.Info("rails open", "payouts", len(flights), "batches", len(r.chain.batches), "incidents", len(r.incidents))
 	for _, w := range []struct {
 		lane *lane
 		many int
@@ -52,7 +53,6 @@ func (r *Rails) Start() error {
 	r.mu.Lock()
 	r.started = true
 	r.mu.Unlock()
-	r.log.Info("rails open", "payouts", len(flights), "batches", len(r.chain.batches), "incidents", len(r.incidents))
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (r *Rails) Withdraw(ctx context.Context, q Request) (Payout, error) {
 	if err != nil || f == nil {
 		return p, err
 	}
-	return waitFor(ctx, f, func(s Status) bool { return s != Asked }), nil
+	return r.waitFor(ctx, f, func(s Status) bool { return s != Asked }), nil
 }
 
 // Wait returns a payout when it is over, or as it is when the context ends.
@@ -61,7 +61,7 @@ func (r *Rails) Wait(ctx context.Context, key Key) (Payout, error) {
 	if err != nil || f == nil {
 		return p, err
 	}
-	return waitFor(ctx, f, Status.Over), nil
+	return r.waitFor(ctx, f, Status.Over), nil
 }
 
 // Payout is a payout as it is now.
@@ -70,7 +70,7 @@ func (r *Rails) Payout(key Key) (Payout, error) {
 	return p, err
 }
 
-func waitFor(ctx context.Context, f *flight, enough func(Status) bool) Payout {
+func (r *Rails) waitFor(ctx context.Context, f *flight, enough func(Status) bool) Payout {
 	for {
 		p, changed := f.watch()
 		if enough(p.Status) {
@@ -79,6 +79,8 @@ func waitFor(ctx context.Context, f *flight, enough func(Status) bool) Payout {
 		select {
 		case <-changed:
 		case <-ctx.Done():
+			return p
+		case <-r.ctx.Done(): // the next start goes on
 			return p
 		}
 	}

@@ -17,7 +17,7 @@ func TestInternal(t *testing.T) {
 	r.has(from, 6000, 0)
 	r.has(to, 4000, 0)
 	if p.Rail != Internal || p.Fee != 0 {
-		t.Errorf("%+v", p)
+		t.Errorf("%s", shown(p))
 	}
 	if again := r.withdraw(q); again.Status != Done {
 		t.Errorf("the same request again: %+v", again)
@@ -47,7 +47,7 @@ func TestLightning(t *testing.T) {
 	r.has(from, 1_000_000-50_120, 0)
 	r.has(ledger.Lightning, 50_120, 0)
 	if p.Fee != 120 || p.Hash != hash || p.Proof == (Hash{}) || r.node.paid[hash] != 1 {
-		t.Errorf("%+v", p)
+		t.Errorf("%s", shown(p))
 	}
 	if _, err := r.Withdraw(t.Context(), r.request(from, text, 0, 500)); !errors.Is(err, ErrPaidBefore) {
 		t.Errorf("the same invoice by another request: %v", err)
@@ -57,7 +57,7 @@ func TestLightning(t *testing.T) {
 	q = r.request(from, text, 0, 500)
 	r.withdraw(q)
 	if p := r.ends(q.Key, Voided); p.Reason != "no_route" {
-		t.Errorf("%+v", p)
+		t.Errorf("%s", shown(p))
 	}
 	r.has(from, 1_000_000-50_120, 0)
 	r.node.mu.Lock()
@@ -73,7 +73,7 @@ func TestLightning(t *testing.T) {
 	r.withdraw(q)
 	p = r.ends(q.Key, Done)
 	if r.node.paid[p.Hash] != 1 {
-		t.Errorf("%+v", p)
+		t.Errorf("%s", shown(p))
 	}
 	r.has(from, 1_000_000-107_120, 0)
 }
