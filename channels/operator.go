@@ -16,7 +16,7 @@ func (r *Rails) Decide(key Key, paid bool, note string) (Payout, error) {
 	if err != nil {
 		return p, err
 	}
-	if f == nil || p.Rail == Chain || p.Status != InTransit && (p.Status != Held || p.Reason == "") {
+	if f == nil || p.Rail == Chain || p.Status != InTransit && !p.Foreign {
 		return p, ErrDecided
 	}
 	e := event{kind: evDenied, reason: note}

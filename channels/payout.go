@@ -113,11 +113,12 @@ type Payout struct {
 	Batch    ID               `json:"batch,omitzero"`    // the identity of an on-chain one that was sent: see Batch
 	Tx       Hash             `json:"tx,omitzero"`       // that paid it, on-chain
 	Status   Status           `json:"status"`
-	Reason   string           `json:"reason,omitempty"` // why it failed, or what it waits for
-	Fee      ledger.Msat      `json:"fee,omitempty"`    // what it cost, once it is paid
-	Proof    Hash             `json:"proof,omitzero"`   // the preimage, once it is paid
-	HoldID   ID               `json:"hold_id"`          // of the op that sets the money aside
-	Hold     uint32           `json:"hold,omitempty"`   // number of the hold in the ledger
+	Foreign  bool             `json:"foreign,omitempty"` // the node knew a payment of this hash before the hub has sent one: an operator decides
+	Reason   string           `json:"reason,omitempty"`  // why it failed, or what it waits for
+	Fee      ledger.Msat      `json:"fee,omitempty"`     // what it cost, once it is paid
+	Proof    Hash             `json:"proof,omitzero"`    // the preimage, once it is paid
+	HoldID   ID               `json:"hold_id"`           // of the op that sets the money aside
+	Hold     uint32           `json:"hold,omitempty"`    // number of the hold in the ledger
 	Made     time.Time        `json:"made"`
 	Changed  time.Time        `json:"changed"` // when Status became what it is
 	Rev      uint32           `json:"rev"`     // counts what was written

@@ -141,10 +141,10 @@ func stepHeld(p Payout, e event) (Payout, action) {
 	case evGranted:
 		return p.arrive(e)
 	case evForeign:
-		p.Reason = e.reason
-		return p, action{kind: actReport}
+		p.Reason, p.Foreign = e.reason, true
+		return p.become(Held, e), action{kind: actReport}
 	case evCleared:
-		p.Reason, p.doubt = "", doubt{}
+		p.Reason, p.Foreign, p.doubt = "", false, doubt{}
 		return p.become(InTransit, e), action{kind: actSend}
 	case evJoined:
 		p.Reason, p.Batch = "", e.id

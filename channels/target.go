@@ -166,6 +166,10 @@ func (r *Rails) toInvoice(p *Payout, text string) error {
 	case found && d.Invoice != text:
 		// Somebody made another invoice with the hash of one of ours: paid, it would settle ours at a price of his choice.
 		return fmt.Errorf("%w: its payment hash is that of an invoice of this hub", ErrInvoice)
+	case found && d.Status == DepositExpired:
+		return ErrExpired
+	case found && d.Status != DepositOpen:
+		return ErrPaidBefore
 	case found && d.Account == p.Account:
 		return fmt.Errorf("%w: it is the account's own invoice", ErrTarget)
 	case found:

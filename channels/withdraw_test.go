@@ -1,7 +1,10 @@
 package channels
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,5 +112,247 @@ func TestLateAnswer(t *testing.T) {
 				t.Errorf("paid %d times", r.node.paid[hash])
 			}
 		})
+	}
+}
+
+// TestHeldInvoices: payees who let payments hang hold up nobody else, nor does an account that pays many at once.
+func TestHeldInvoices(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Concurrency = 4 })
+	bad, good := r.account(100_000_000), r.account(100_000)
+	var hang []Request
+	for range 40 {
+		text, _ := r.node.foreign(1000, behaviour{take: time.Hour})
+		q := r.request(bad, text, 0, 0)
+		r.withdraw(q)
+		hang = append(hang, q)
+	}
+	text, _ := r.node.foreign(1000, behaviour{})
+	q := r.request(good, text, 0, 0)
+	r.withdraw(q)
+	r.ends(q.Key, Done)
+	for _, q := range hang {
+		if p, _ := r.Payout(q.Key); p.Status == Done || p.Status == Voided {
+			t.Error(shown(p))
+		}
+	}
+	a, _ := r.book.Account(bad)
+	if a.Held != 40_000 {
+		t.Errorf("%d held", a.Held)
+	}
+}
+
+// TestNodeDown: without a node nothing is lost, and all goes on by itself when it is back. Payments inside do not need it.
+func TestNodeDown(t *testing.T) {
+	r := newRig(t, nil)
+	from, to := r.account(1_000_000), r.account(0)
+	text, hash := r.node.foreign(1000, behaviour{})
+	r.node.mu.Lock()
+	r.node.down = true
+	r.node.mu.Unlock()
+	q := r.request(from, text, 0, 0)
+	if p := r.withdraw(q); p.Status != Held {
+		t.Error(shown(p))
+	}
+	inside := r.request(from, to.String(), 500, 0)
+	r.withdraw(inside)
+	r.ends(inside.Key, Done)
+	r.crash()
+	if p, _ := r.Payout(q.Key); p.Status != Held {
+		t.Error(shown(p))
+	}
+	r.node.mu.Lock()
+	r.node.down = false
+	r.node.mu.Unlock()
+	r.ends(q.Key, Done)
+	r.paidOnce(hash)
+}
+
+// TestForeign: a payment that the node knows, and the hub has not sent, is an operator's to decide.
+func TestForeign(t *testing.T) {
+	for _, paid := range []bool{true, false} {
+		r := newRig(t, nil)
+		from := r.account(100_000)
+		text, hash := r.node.foreign(1000, behaviour{})
+		if _, err := r.node.Pay(t.Context(), Payment{Hash: hash, FeeLimit: 10}); err != nil {
+			t.Fatal(err)
+		}
+		q := r.request(from, text, 0, 50)
+		r.withdraw(q)
+		r.incident("foreign")
+		r.crash()
+		r.incident("foreign")
+		if p, _ := r.Payout(q.Key); p.Status != Held {
+			t.Error(shown(p))
+		}
+		r.has(from, 98_950, 1050)
+		if _, err := r.Decide(q.Key, paid, "looked into it"); err != nil {
+			t.Fatal(err)
+		}
+		if paid {
+			r.ends(q.Key, Done)
+			r.has(from, 99_000, 0)
+		} else {
+			r.ends(q.Key, Voided)
+			r.has(from, 100_000, 0)
+		}
+		if _, err := r.Decide(q.Key, paid, "again"); !errors.Is(err, ErrDecided) {
+			t.Errorf("decided twice: %v", err)
+		}
+	}
+}
+
+// TestGate: what an operator's rule holds up goes on when it lets it; what it forbids fails, before or after money is set aside.
+func TestGate(t *testing.T) {
+	errWait := errors.New("two operators must approve")
+	rule := make(chan func(Payout) error, 1)
+	now := func(p Payout) error { f := <-rule; rule <- f; return f(p) }
+	set := func(f func(Payout) error) { <-rule; rule <- f }
+	rule <- func(Payout) error { return ErrNotAllowed }
+	r := newRig(t, func(c *Config) { c.Gate, c.RetryMost, c.Retry = now, time.Hour, time.Hour })
+	from, to := r.account(100_000), r.account(0)
+	q := r.request(from, to.String(), 1000, 0)
+	if p := r.withdraw(q); p.Status != Voided {
+		t.Error(shown(p))
+	}
+	set(func(p Payout) error {
+		if p.Status == Held {
+			return errWait
+		}
+		return nil
+	})
+	text, _ := r.node.foreign(1000, behaviour{})
+	first, second := r.request(from, to.String(), 1000, 0), r.request(from, text, 0, 0)
+	for _, q := range []Request{first, second} {
+		r.withdraw(q)
+		r.eventually("it waits", func() bool { p, _ := r.Payout(q.Key); return p.Status == Held && p.Reason == errWait.Error() })
+	}
+	r.has(from, 98_000, 2000)
+	if _, err := r.Decide(first.Key, true, "as if"); err == nil {
+		t.Error("decided about what was never sent")
+	}
+	set(func(p Payout) error {
+		if p.Key == first.Key {
+			return fmt.Errorf("%w: one operator said no", ErrNotAllowed)
+		}
+		return nil
+	})
+	r.Wake()
+	r.ends(first.Key, Voided)
+	r.ends(second.Key, Done)
+	r.has(from, 99_000, 0)
+}
+
+// TestOldIDs: an op that was written down, and whose outcome nobody heard of for a week, is applied once all the same.
+func TestOldIDs(t *testing.T) {
+	for name, deaf := range map[string]bool{"applied": true, "not applied": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(c *Config) { c.Patience = 30 * 24 * time.Hour })
+			from, to := r.account(100_000), r.account(0)
+			r.book.mu.Lock()
+			r.book.deaf, r.book.down = deaf, !deaf
+			r.book.mu.Unlock()
+			q := r.request(from, to.String(), 1000, 0)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			if p, err := r.Withdraw(ctx, q); err != nil || p.Status != Asked {
+				t.Fatal(shown(p), err)
+			}
+			r.stop()
+			r.clock.forward(7 * 24 * time.Hour)
+			r.book.mu.Lock()
+			r.book.deaf, r.book.down = false, false
+			r.book.mu.Unlock()
+			r.account(0) // the ledger's time goes on
+			r.start()
+			r.ends(q.Key, Done)
+			r.has(from, 99_000, 0)
+			r.has(to, 1000, 0)
+		})
+	}
+}
+
+// TestTargets: what a request may name, and what it may not.
+func TestTargets(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Resolve = func(_ context.Context, to string, amount ledger.Msat) (string, error) {
+			if to != "alice@example.com" {
+				return "", ErrTarget
+			}
+			return "addralice", nil
+		}
+	})
+	from := r.account(100_000_000)
+	other := r.account(0)
+	expired := r.node.invoice(1000, "03"+strings.Repeat("00", 31)+"bb", -time.Minute)
+	open := r.node.invoice(0, "03"+strings.Repeat("00", 31)+"bb", time.Minute)
+	fixed := r.node.invoice(1000, "03"+strings.Repeat("00", 31)+"bb", time.Minute)
+	stray := r.node.invoice(1000, ourNode, time.Minute)
+	for _, c := range []struct {
+		to     string
+		amount ledger.Msat
+		want   error
+		rail   Rail
+	}{
+		{to: other.String(), amount: 1, rail: Internal},
+		{to: from.String(), amount: 1, want: ErrTarget},
+		{to: ledger.Chain.String(), amount: 1, want: ErrTarget},
+		{to: ledger.AccountNo(4000).String(), amount: 1, want: ErrTarget},
+		{to: other.String(), want: ErrAmount},
+		{to: "lightning:" + fixed.Text, rail: Lightning},
+		{to: strings.ToUpper(fixed.Text), rail: Lightning},
+		{to: fixed.Text, amount: 1000, rail: Lightning},
+		{to: fixed.Text, amount: 999, want: ErrAmount},
+		{to: open.Text, amount: 999, rail: Lightning},
+		{to: open.Text, want: ErrAmount},
+		{to: expired.Text, want: ErrExpired},
+		{to: stray.Text, want: ErrInvoice},
+		{to: "lnbc1nonsense", want: ErrInvoice},
+		{to: "alice@example.com", amount: 1_000_000, rail: Chain},
+		{to: "bob@example.com", amount: 1_000_000, want: ErrTarget},
+		{to: "addrx", amount: 1_000_000, rail: Chain},
+		{to: "", amount: 1, want: ErrTarget},
+		{to: strings.Repeat("x", MaxTo+1), amount: 1, want: ErrTarget},
+		{to: other.String(), amount: ledger.MaxMsat + 1, want: ErrAmount},
+		{to: ourNode, amount: 1, want: ErrTarget},
+	} {
+		q, err := r.Quote(t.Context(), Request{Key: Key{Account: from}, To: c.to, Amount: c.amount})
+		if !errors.Is(err, c.want) || q.Rail != c.rail {
+			t.Errorf("%.40q, %d: %+v, %v; want %v", c.to, c.amount, q, err, c.want)
+		}
+	}
+	q := r.request(from, ourNode, 5, 0)
+	q.Records = map[uint64][]byte{accountRecord: []byte(other.String())}
+	r.withdraw(q)
+	r.ends(q.Key, Done)
+	r.has(other, 5, 0)
+}
+
+// TestPages: lists are read in parts, the newest first.
+func TestPages(t *testing.T) {
+	r := newRig(t, nil)
+	from, to := r.account(100_000), r.account(0)
+	var all []Key
+	for range 25 {
+		q := r.request(from, to.String(), 10, 0)
+		r.withdraw(q)
+		all = append(all, q.Key)
+		time.Sleep(2 * time.Millisecond)
+	}
+	var before []byte
+	for page := 0; page == 0 || before != nil; page++ {
+		list, next, err := r.Payouts(from, Page{Before: before, Most: 10})
+		if err != nil || page > 2 {
+			t.Fatal(page, err)
+		}
+		for _, p := range list {
+			if want := all[len(all)-1]; p.Key != want {
+				t.Fatalf("%v, want %v", p.Key, want)
+			}
+			all = all[:len(all)-1]
+		}
+		before = next
+	}
+	if len(all) != 0 {
+		t.Errorf("%d are missing", len(all))
 	}
 }
