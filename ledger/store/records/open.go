@@ -4,13 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/millrace/millrace/ledger/store/checksum"
 	"github.com/millrace/millrace/ledger/store/ordered"
+	"github.com/millrace/millrace/ledger/store/pebblelog"
 )
 
 // format pins pebble's own format, so that a newer pebble does not make folders that this version cannot read.
@@ -48,23 +47,14 @@ func Open(opts Options) (*Records, error) {
 	return r, nil
 }
 
-// openPebble returns pebble's first fatal word, too, which would end the goroutine that hears it and with it the caller.
 func (r *Records) openPebble() error {
-	ended := make(chan error, 2)
-	go func() {
-		db, err := pebble.Open(r.opts.Dir, pebbleOptions(&r.opts, func(err error) {
-			select {
-			case ended <- err:
-			default:
-			}
-			r.fail(err)
-		}))
+	return pebblelog.Guard(r.fail, func(fatal func(error)) error {
+		db, err := pebble.Open(r.opts.Dir, pebbleOptions(&r.opts, fatal))
 		if err == nil {
 			r.db = db
 		}
-		ended <- err
-	}()
-	return <-ended
+		return err
+	})
 }
 
 // checkVersion reads by which version the rows were made, and writes it where there is nothing at all.
@@ -104,6 +94,7 @@ func (r *Records) begin() error {
 }
 
 func pebbleOptions(o *Options, fatal func(error)) *pebble.Options {
+	said := pebblelog.Logger{Log: o.Logger, Name: "records: pebble", Corrupt: ErrCorrupt, Fatal: fatal}
 	p := &pebble.Options{
 		FS:                 o.FS,
 		FormatMajorVersion: format,
@@ -111,50 +102,9 @@ func pebbleOptions(o *Options, fatal func(error)) *pebble.Options {
 		MemTableSize:       8 << 20,
 		BytesPerSync:       1 << 20,
 		ErrorIfNotExists:   !o.Create,
-		Logger:             pebbleLogger{o.Logger, fatal},
-		EventListener:      listener(o.Logger, fatal),
+		Logger:             said,
+		EventListener:      said.Listener(),
 	}
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	return p
-}
-
-// listener: who reads what is damaged gets an error; left to itself, pebble calls it fatal, on whatever goroutine found it. But
-// a flush or compaction that fails is fatal: pebble would try again without end.
-func listener(log *slog.Logger, fatal func(error)) *pebble.EventListener {
-	var corruption, background sync.Once
-	return &pebble.EventListener{
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			corruption.Do(func() { log.Error("records: pebble: damage", "file", info.Path, "err", info.Details) })
-		},
-		BackgroundError: func(err error) {
-			background.Do(func() { fatal(told(fmt.Errorf("records: pebble: in the background: %w", err), err)) })
-		},
-	}
-}
-
-// told says, of an error, whether its cause is damage.
-func told(err, cause error) error {
-	if checksum.Damaged(cause) {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return err
-}
-
-// pebbleLogger hands pebble's words on. A fatal one ends the goroutine that said it.
-type pebbleLogger struct {
-	log   *slog.Logger
-	fatal func(error)
-}
-
-func (l pebbleLogger) Infof(format string, args ...any) {
-	l.log.Debug("records: pebble", "says", fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.log.Error("records: pebble", "says", fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Fatalf(format string, args ...any) {
-	l.fatal(told(fmt.Errorf("records: pebble: "+format, args...), checksum.Said(args)))
-	runtime.Goexit()
 }
