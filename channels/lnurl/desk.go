@@ -27,11 +27,12 @@ type Invoices interface {
 }
 
 // The bounds of what strangers can have made: nobody has to be anybody to ask for an invoice, and each is a row in two databases.
-// 20,000 in ten minutes are 33 a second, a tenth of what a node makes.
+// 20,000 in ten minutes are 33 a second, a tenth of what a node makes. Of an account, half of channels.MaxInvoices: strangers must not
+// take from it the invoices that it makes itself.
 const (
 	invoiceExpiry  = 10 * time.Minute
-	maxInvoices    = 20_000 // unexpired, of all accounts together
-	maxPerAccount  = 2_000
+	maxInvoices    = 20_000 // that nobody has paid yet, of all accounts together
+	maxPerAccount  = channels.MaxInvoices / 2
 	maxComment     = 255 // characters, of up to 2 bytes each in a URL of 2,048
 	maxTag         = 32
 	verifyMACSize  = 16
@@ -158,6 +159,8 @@ func (d *Desk) Answer(ctx context.Context, named string, amount ledger.Msat, com
 	case !d.admit(account):
 		return PayAnswer{}, ErrBusy
 	}
+	made := channels.Hash{}
+	defer func() { d.made(account, made) }()
 	hash := sha256.Sum256([]byte(d.metadata(named)))
 	item, err := d.cfg.Invoices.Invoice(ctx, account, channels.NewInvoice{
 		Amount: amount, Memo: memo(named, comment), DescHash: hash[:], Expiry: invoiceExpiry,
@@ -165,6 +168,7 @@ func (d *Desk) Answer(ctx context.Context, named string, amount ledger.Msat, com
 	if err != nil {
 		return PayAnswer{}, fmt.Errorf("lnurl: making an invoice: %w", err)
 	}
+	made = item.Hash
 	return PayAnswer{Invoice: item.Invoice, Routes: []struct{}{}, Verify: d.cfg.Base + verifyPath + d.token(item.Hash)}, nil
 }
 
@@ -182,10 +186,24 @@ func memo(named, comment string) string {
 	return text
 }
 
+// admit takes a place among the open invoices. made must follow.
 func (d *Desk) admit(account ledger.AccountNo) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.open.admit(account, d.cfg.Clock(), invoiceExpiry)
+	return d.open.admit(account, d.cfg.Clock())
+}
+
+func (d *Desk) made(account ledger.AccountNo, hash channels.Hash) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open.made(account, hash, d.cfg.Clock().Add(invoiceExpiry))
+}
+
+// Paid makes room for another invoice. It is quick, and may be told of any hash.
+func (d *Desk) Paid(hash channels.Hash) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open.leave(hash)
 }
 
 // token names an invoice in a LUD-21 URL. The hash alone would do, but every node on a payment's way knows it; a preimage proves who
@@ -213,40 +231,4 @@ func (d *Desk) Verify(ctx context.Context, token string) (VerifyAnswer, error) {
 		a.Preimage = &text
 	}
 	return a, nil
-}
-
-// window counts what expires, all of it after the same time, so that it is a queue.
-type window struct {
-	most, mostEach int
-	queue          []slot // oldest first
-	each           map[ledger.AccountNo]int
-}
-
-type slot struct {
-	account ledger.AccountNo
-	until   int64 // milliseconds since 1970
-}
-
-func newWindow(most, mostEach int) window {
-	return window{most: most, mostEach: mostEach, each: make(map[ledger.AccountNo]int)}
-}
-
-func (w *window) admit(account ledger.AccountNo, now time.Time, life time.Duration) bool {
-	gone := 0
-	for gone < len(w.queue) && w.queue[gone].until <= now.UnixMilli() {
-		a := w.queue[gone].account
-		if w.each[a]--; w.each[a] == 0 {
-			delete(w.each, a)
-		}
-		gone++
-	}
-	if gone > 0 {
-		w.queue = append(w.queue[:0], w.queue[gone:]...)
-	}
-	if len(w.queue) >= w.most || w.each[account] >= w.mostEach {
-		return false
-	}
-	w.queue = append(w.queue, slot{account, now.Add(life).UnixMilli()})
-	w.each[account]++
-	return true
 }

@@ -79,8 +79,8 @@ func read(text string) (channels.Invoice, error) {
 }
 
 // preimage is a secret that a test can name.
-func preimage(n byte) (p, hash channels.Hash) {
-	p[0] = n
+func preimage(n int) (p, hash channels.Hash) {
+	p[0], p[1] = byte(n), byte(n>>8)
 	return p, sha256.Sum256(p[:])
 }
 
@@ -91,6 +91,7 @@ type node struct {
 
 	mu       sync.Mutex
 	invoices map[channels.Hash]*channels.Item
+	lost     error // what making an invoice ends with
 	memos    []channels.NewInvoice
 	owners   []ledger.AccountNo
 	orders   map[string]*channels.Item
@@ -106,7 +107,10 @@ func newNode(t *testing.T, c *clock) *node {
 func (n *node) Invoice(_ context.Context, account ledger.AccountNo, in channels.NewInvoice) (channels.Item, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	p, hash := preimage(byte(len(n.invoices) + 1))
+	if n.lost != nil {
+		return channels.Item{}, n.lost
+	}
+	p, hash := preimage(len(n.invoices) + 1)
 	n.memos, n.owners = append(n.memos, in), append(n.owners, account)
 	i := channels.Invoice{Hash: hash, Amount: in.Amount, DescHash: in.DescHash, Expires: n.clock.Now().Add(in.Expiry)}
 	n.invoices[hash] = &channels.Item{Incoming: true, State: channels.Open, Hash: hash, Preimage: p, Invoice: write(i), Amount: in.Amount}

@@ -51,7 +51,7 @@ func (r *linkRig) link() lnurl.Link {
 	return k
 }
 
-func (r *linkRig) invoice(n byte, amount ledger.Msat) string {
+func (r *linkRig) invoice(n int, amount ledger.Msat) string {
 	_, hash := preimage(n)
 	return write(channels.Invoice{Hash: hash, Amount: amount, Expires: r.clock.Now().Add(time.Hour)})
 }
@@ -137,7 +137,7 @@ func TestLinkOnce(t *testing.T) {
 	var running sync.WaitGroup
 	for i := range 16 {
 		running.Go(func() {
-			if err := r.Withdraw(context.Background(), k.ID, k.K1, r.invoice(byte(i/2), 5000)); err == nil {
+			if err := r.Withdraw(context.Background(), k.ID, k.K1, r.invoice(i/2, 5000)); err == nil {
 				ok.Add(1)
 			} else if !errors.Is(err, lnurl.ErrUsed) {
 				t.Error(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/channels"
 	"github.com/millrace/millrace/channels/lnurl"
 	"github.com/millrace/millrace/ledger"
 )
@@ -189,27 +190,45 @@ func TestDesk(t *testing.T) {
 	}
 }
 
-// TestDeskBound: strangers cannot have any number of invoices made.
+// TestDeskBound: strangers cannot have any number of invoices made, but as many as they pay.
 func TestDeskBound(t *testing.T) {
 	d, node, now := desk(t)
-	made := 0
-	for {
-		_, err := d.Answer(t.Context(), "alice", 5000, "")
-		if errors.Is(err, lnurl.ErrBusy) {
-			break
-		}
-		if made++; err != nil || made > 2000 {
-			t.Fatalf("%d: %v", made, err)
+	fill := func() (made int) {
+		t.Helper()
+		for {
+			_, err := d.Answer(t.Context(), "alice", 5000, "")
+			if errors.Is(err, lnurl.ErrBusy) {
+				return made
+			}
+			if made++; err != nil || made > channels.MaxInvoices {
+				t.Fatalf("%d: %v", made, err)
+			}
 		}
 	}
-	if made != 2000 {
+	if made := fill(); made != channels.MaxInvoices/2 {
 		t.Errorf("%d", made)
 	}
-	now.pass(10 * time.Minute)
-	if _, err := d.Answer(t.Context(), "alice", 5000, ""); err != nil {
-		t.Error(err)
+	for n := range 10 {
+		_, hash := preimage(n + 1)
+		d.Paid(hash)
+		d.Paid(hash)
 	}
-	if len(node.memos) != 2001 {
-		t.Errorf("%d invoices", len(node.memos))
+	if made := fill(); made != 10 {
+		t.Errorf("%d for ten that were paid", made)
+	}
+	now.pass(10*time.Minute - 1)
+	if made := fill(); made != 0 {
+		t.Errorf("%d before any has expired", made)
+	}
+	now.pass(1)
+	node.lost = errors.New("the node is away")
+	for range channels.MaxInvoices {
+		if _, err := d.Answer(t.Context(), "alice", 5000, ""); !errors.Is(err, node.lost) {
+			t.Fatal(err)
+		}
+	}
+	node.lost = nil
+	if made := fill(); made != channels.MaxInvoices/2 {
+		t.Errorf("%d after all have expired", made)
 	}
 }
