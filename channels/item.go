@@ -70,3 +70,14 @@ var (
 	ErrInTransit  = errors.New("a payment of this invoice is on its way")
 	ErrNotAllowed = errors.New("the operator's rules do not allow it") // caps, a rail that is stopped; the cause is wrapped
 )
+
+// NotOrdered says whether an error of an order means that there is no payment, and that nothing was set aside for one. With any other nobody
+// knows, and the order must be given again.
+func NotOrdered(err error) bool {
+	for _, e := range [...]error{ErrBalance, ErrInvoice, ErrExpired, ErrInTransit, ErrPaidBefore, ErrNotAllowed, ErrNetwork} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

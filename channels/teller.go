@@ -60,8 +60,7 @@ func (t Teller) Decode(text string) (Invoice, error) {
 }
 
 // Pay makes the payment that an order is, or finds the one that there is under its key, and waits until it is over or the context ends: then
-// it is pending, and no error. An error of ErrBalance, ErrInvoice, ErrExpired, ErrInTransit, ErrPaidBefore, ErrNotAllowed or ErrNetwork
-// says that there is no such payment, and nothing set aside; with any other error nobody knows, and the order must be given again.
+// it is pending, and no error. An error may say that there is no payment: see NotOrdered.
 func (t Teller) Pay(ctx context.Context, no ledger.AccountNo, o Order) (Item, error) {
 	key := Key{Account: no, ID: orderID(o.Key)}
 	p, err := t.rails.Payout(key)

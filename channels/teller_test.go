@@ -138,6 +138,7 @@ func TestTellerLists(t *testing.T) {
 	if i := told.of(b)[0]; !i.Incoming || i.State != Settled || i.Amount != 7000 || i.Memo != "a dance" {
 		t.Errorf("%+v", i)
 	}
+	r.clock.forward(time.Second)
 	fails, _ := r.node.foreign(1000, behaviour{fail: "no_route"})
 	if _, err := teller.Pay(t.Context(), a, Order{Key: "fails", Invoice: fails}); err != nil {
 		t.Fatal(err)

@@ -23,9 +23,7 @@ import (
 // Payer makes payments.
 type Payer interface {
 	// Pay makes the payment that an order is, or finds the one that there is under its key, and waits until it is settled or failed or the
-	// context ends: then it is pending, and no error. An error of ErrBalance, ErrInvoice, ErrExpired, ErrInTransit, ErrPaidBefore,
-	// ErrNotAllowed or ErrNetwork (package channels) says that there is no such payment and that nothing was set aside; with any other error
-	// nobody knows, and the order must be given again.
+	// context ends: then it is pending, and no error. An error may say that there is no payment: channels.NotOrdered.
 	Pay(ctx context.Context, account ledger.AccountNo, o channels.Order) (channels.Item, error)
 }
 

@@ -80,7 +80,7 @@ func (l *Links) order(ctx context.Context, k Link) error {
 		Key: "lnurl/" + k.ID + "/" + strconv.Itoa(k.Attempt), Invoice: k.Invoice, FeeLimit: l.cfg.Fee(decoded.Amount), Memo: k.Description,
 	})
 	switch {
-	case NotOrdered(err):
+	case channels.NotOrdered(err):
 		return errors.Join(err, l.learn(k, LinkOpen))
 	case err != nil:
 		return fmt.Errorf("lnurl: ordering a withdrawal: %w", err)
@@ -138,17 +138,4 @@ func (l *Links) Sweep(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
-}
-
-// NotOrdered says whether an error of Pay means that there is no payment.
-func NotOrdered(err error) bool {
-	for _, e := range [...]error{
-		channels.ErrBalance, channels.ErrInvoice, channels.ErrExpired, channels.ErrInTransit, channels.ErrPaidBefore, channels.ErrNotAllowed,
-		channels.ErrNetwork,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
 }
