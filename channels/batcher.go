@@ -304,7 +304,7 @@ func (r *Rails) fund(b *Batch) {
 		}
 		r.publish(b)
 	case errors.Is(err, ErrFunds):
-		r.retreat(b, flights)
+		r.retreat(b)
 	case errors.Is(err, ErrDust), errors.Is(err, ErrRefused), errors.Is(err, ErrNetwork):
 		r.bisect(b, err)
 	default:
@@ -313,7 +313,7 @@ func (r *Rails) fund(b *Batch) {
 }
 
 // retreat tries with the first half where the coins do not suffice. The other half waits.
-func (r *Rails) retreat(b *Batch, flights []*flight) {
+func (r *Rails) retreat(b *Batch) {
 	r.Raise(Incident{Kind: "funds", Subject: "wallet", Amount: sum(b.Parts), Text: fmt.Sprintf("the wallet has not enough coins for %d payouts", len(b.Parts))})
 	rate := b.Rate
 	flights, actions := r.dissolve(b, event{kind: evLeft, reason: "insufficient_coins"})

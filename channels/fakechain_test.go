@@ -254,13 +254,6 @@ func (c *blockchain) pay(outs ...Output) *transaction {
 	return t
 }
 
-// drop takes a transaction out of the mempool.
-func (c *blockchain) drop(id Hash) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mempool = slices.DeleteFunc(c.mempool, func(t *transaction) bool { return t.id == id })
-}
-
 func (c *blockchain) Assets(context.Context) (a Assets, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

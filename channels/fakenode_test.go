@@ -272,8 +272,6 @@ func (n *node) settle(hash Hash, amount ledger.Msat, records map[uint64][]byte) 
 }
 
 func (n *node) Settled(ctx context.Context, after uint64, f func(Receipt) error) error {
-	n.mu.Lock()
-	n.mu.Unlock()
 	for {
 		n.mu.Lock()
 		fresh, more := n.settled[min(int(after), len(n.settled)):], n.arrived

@@ -3,7 +3,6 @@ package channels
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -363,8 +362,6 @@ func fakeScript(address string) ([]byte, error) {
 	copy(sum, rest)
 	return sum, nil
 }
-
-func hexOf(h Hash) string { return hex.EncodeToString(h[:]) }
 
 func shown(p Payout) string {
 	text, err := json.Marshal(&p)

@@ -103,16 +103,15 @@ func TestStepIgnores(t *testing.T) {
 
 // outside is a node, and a ledger, as they may behave at worst.
 type outside struct {
-	rng     *rand.Rand
-	now     time.Time
-	calls   []time.Time // calls to pay that the node has not begun; it drops them at these times
-	state   Stage       // of the hash; zero: never heard of
-	paid    int
-	held    bool
-	taken   int
-	back    int
-	sends   int
-	written Status // durable when the node was first called
+	rng   *rand.Rand
+	now   time.Time
+	calls []time.Time // calls to pay that the node has not begun; it drops them at these times
+	state Stage       // of the hash; zero: never heard of
+	paid  int
+	held  bool
+	taken int
+	back  int
+	sends int
 }
 
 const quiet = 10 * time.Minute

@@ -107,6 +107,7 @@ func TestTellerRefuses(t *testing.T) {
 		}
 	}
 	r.has(from, 100_000, 0)
+	r.clock.forward(time.Second)
 	fails, _ := r.node.foreign(1000, behaviour{fail: "no_route"})
 	for range 2 {
 		if i, err := teller.Pay(t.Context(), from, Order{Key: "fails", Invoice: fails}); err != nil || i.State != GaveBack || i.Reason != "no_route" {

@@ -40,13 +40,18 @@ func (c *Client) Invoice(ctx context.Context, n channels.NewInvoice) (channels.I
 	return c.Decode(made.PaymentRequest)
 }
 
-// Lookup says whether an invoice of ours was paid, and how. channels.ErrUnknownPayment: there is none of this hash.
+// Lookup says whether an invoice of ours was paid, and how; of one that was not there is its preimage, for who pays it without the
+// node. channels.ErrUnknownPayment: there is none of this hash.
 func (c *Client) Lookup(ctx context.Context, hash channels.Hash) (r channels.Receipt, settled bool, err error) {
 	i, err := ask(ctx, c, "looking an invoice up", c.lightning.LookupInvoice, &lnrpc.PaymentHash{RHash: hash[:]})
-	if err != nil || i.State != lnrpc.Invoice_SETTLED {
+	if err != nil {
 		return channels.Receipt{}, false, err
 	}
-	return receipt(i), true, nil
+	r = receipt(i)
+	if settled = i.State == lnrpc.Invoice_SETTLED; !settled {
+		r = channels.Receipt{Hash: r.Hash, Preimage: r.Preimage}
+	}
+	return r, settled, nil
 }
 
 // Cancel makes an invoice of ours one that can never be paid; one that was cancelled or has expired already is one.
