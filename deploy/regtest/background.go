@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/millrace/millrace/deploy/regtest/process"
 )
 
 // stopMost is for how long stop waits: each node has half a minute.
@@ -121,13 +123,13 @@ func start(ctx context.Context, s settings, args []string) error {
 // stop ends a run, and returns when all of it is gone.
 func stop(ctx context.Context, s settings) error {
 	if _, err := os.Stat(s.lock()); err != nil {
-		fmt.Println("nothing runs in", s.dir)
+		fmt.Println("nothing runs in", shorten(s.dir))
 		return nil
 	}
 	var runs errRuns
 	f, err := take(s)
 	if err == nil {
-		fmt.Println("nothing runs in", s.dir)
+		fmt.Println("nothing runs in", shorten(s.dir))
 		return f.Close()
 	}
 	if !errors.As(err, &runs) {
@@ -136,19 +138,32 @@ func stop(ctx context.Context, s settings) error {
 	if err := syscall.Kill(runs.pid, syscall.SIGTERM); err != nil {
 		return fmt.Errorf("ending process %d: %w", runs.pid, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopMost)
-	defer cancel()
-	for tick := time.NewTicker(50 * time.Millisecond); ; {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("process %d has not ended: %w", runs.pid, ctx.Err())
-		case <-tick.C:
+	for _, last := range []bool{false, true} {
+		if err := free(ctx, s); err == nil {
+			fmt.Println("stopped; make regtest goes on with", shorten(s.dir))
+			return nil
+		} else if last || ctx.Err() != nil {
+			return fmt.Errorf("process %d has not ended: %w", runs.pid, err)
 		}
-		if f, err := take(s); err == nil {
-			fmt.Println("stopped; make regtest goes on with", s.dir)
-			return f.Close()
+		fmt.Println("it does not end: killed, and the nodes with it")
+		if err := syscall.Kill(runs.pid, syscall.SIGKILL); err != nil {
+			return fmt.Errorf("killing process %d: %w", runs.pid, err)
 		}
 	}
+	return nil
+}
+
+// free waits until nobody has the lock.
+func free(ctx context.Context, s settings) error {
+	ctx, cancel := context.WithTimeout(ctx, stopMost)
+	defer cancel()
+	return process.Until(ctx, "the folder is free", func(context.Context) (bool, error) {
+		f, err := take(s)
+		if err != nil {
+			return false, err
+		}
+		return true, f.Close()
+	})
 }
 
 func show(s settings) error {

@@ -67,7 +67,7 @@ func TestRegtestCommand(t *testing.T) {
 		t.Fatalf("building the hub: %v\n%s", err, text)
 	}
 	dir := filepath.Join(t.TempDir(), "network")
-	flags := []string{"--dir", dir, "--nodes", programs, "--port=0", "--listen", free(t), "--millrace", hub}
+	flags := []string{"--dir", dir, "--nodes", programs, "--port=0", "--listen", unused(t), "--millrace", hub}
 	do := func(verb, want string) {
 		t.Helper()
 		if text, err := regtest(t, append([]string{verb}, flags...)...); err != nil || !strings.Contains(text, want) {
@@ -109,8 +109,8 @@ func TestRegtestCommand(t *testing.T) {
 	do("stop", "nothing runs")
 }
 
-// free is an address that nobody listens on.
-func free(t *testing.T) string {
+// unused is an address that nobody listens on.
+func unused(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -111,7 +111,11 @@ func (l *Lightning) Pause() error { return l.process.Signal(syscall.SIGSTOP) }
 func (l *Lightning) Resume() error { return l.process.Signal(syscall.SIGCONT) }
 
 func (l *Lightning) close() error {
-	err := l.Stop()
+	end := l.Stop
+	if !l.chain.process.Runs() {
+		end = l.Kill // without its chain lnd does not end in order
+	}
+	err := end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.conn != nil {

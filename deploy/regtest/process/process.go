@@ -46,12 +46,8 @@ type Process struct {
 func (p *Process) Start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cmd != nil {
-		select {
-		case <-p.done: // by itself
-		default:
-			return fmt.Errorf("%s runs already", p.Name)
-		}
+	if p.runs() {
+		return fmt.Errorf("%s runs already", p.Name)
 	}
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
 		return fmt.Errorf("starting %s: %w", p.Name, err)
@@ -109,6 +105,25 @@ func (p *Process) End(s syscall.Signal) error {
 		p.cmd = nil
 	}
 	return err
+}
+
+// Runs says whether the program was started and has not ended.
+func (p *Process) Runs() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.runs()
+}
+
+func (p *Process) runs() bool {
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // Ended is closed when the program that was started last has ended; nil when none was.

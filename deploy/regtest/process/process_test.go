@@ -46,7 +46,7 @@ func TestAgain(t *testing.T) {
 	}
 	for range 2 {
 		start(t, p)
-		if err := p.Start(); err == nil {
+		if err := p.Start(); err == nil || !p.Runs() {
 			t.Error("started twice")
 		}
 		if err := p.Ready(t.Context(), made(p, "up")); err != nil {
@@ -78,6 +78,9 @@ func TestEndedByItself(t *testing.T) {
 		t.Errorf("ready: %v", err)
 	}
 	<-p.Ended()
+	if p.Runs() {
+		t.Error("what has ended runs")
+	}
 	start(t, p)
 }
 
