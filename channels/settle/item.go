@@ -22,6 +22,7 @@ type Item struct {
 	// Of an import: where in the file it stands, and what stands there.
 	Line      uint32   `json:"line,omitempty"`
 	Given     string   `json:"given,omitempty"`     // its id in the file
+	Group     string   `json:"group,omitempty"`     // of pain.001: its payment information
 	Reference string   `json:"reference,omitempty"` // a text for the payee's or the payer's books
 	Problems  []string `json:"problems,omitempty"`  // of a line that is not paid
 

@@ -62,7 +62,7 @@ func (d *Desk) StartRun(ctx context.Context, by string, hold bool) (Run, error) 
 }
 
 // makeRun plans, and makes a run of the plan. Rows are written with it.
-func (d *Desk) makeRun(ctx context.Context, r Run, s Scope, hold bool, with ...channels.Row) (Run, error) {
+func (d *Desk) makeRun(ctx context.Context, r Run, s Scope, hold bool, with ...func(channels.ID) channels.Row) (Run, error) {
 	d.making.Lock()
 	defer d.making.Unlock()
 	if err := d.room(); err != nil {
@@ -119,7 +119,7 @@ func (d *Desk) room() error {
 }
 
 // create writes a run of the items that next returns, and begins it if it needs no approval. d.making must be held.
-func (d *Desk) create(r Run, next func() (Item, bool, error), hold bool, with ...channels.Row) (Run, error) {
+func (d *Desk) create(r Run, next func() (Item, bool, error), hold bool, with ...func(channels.ID) channels.Row) (Run, error) {
 	r.ID, r.Made, r.ByRail = channels.ID(d.cfg.Ledger.NewID()), d.now(), make(byRail)
 	if err := d.write(channels.Row{Key: idKey(makingKey, r.ID), Value: []byte{}}); err != nil {
 		return Run{}, err
@@ -138,12 +138,19 @@ func (d *Desk) create(r Run, next func() (Item, bool, error), hold bool, with ..
 	if r.Needs > 0 {
 		r.State = Created
 	}
-	with = append(with, put(idKey(runKey, downwards(r.ID)), &r), channels.Row{Key: idKey(openKey, r.ID), Value: []byte{}},
-		channels.Row{Key: idKey(makingKey, r.ID)})
-	if err := d.write(with...); err != nil {
+	rows := []channels.Row{put(idKey(runKey, downwards(r.ID)), &r), {Key: idKey(openKey, r.ID), Value: []byte{}}, {Key: idKey(makingKey, r.ID)}}
+	for _, row := range with {
+		rows = append(rows, row(r.ID))
+	}
+	if err := d.write(rows...); err != nil {
 		return Run{}, err
 	}
 	rn := newRunner(d, r)
+	if r.File != nil { // some of it may be over already
+		if err := rn.load(); err != nil {
+			return Run{}, err
+		}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.open[r.ID] = rn

@@ -34,11 +34,6 @@ type Run struct {
 	Report *Report `json:"report,omitempty"` // once it is closed
 }
 
-// File is what an import was made of.
-type File struct {
-	ID string `json:"id"` // that it was sent with, or has inside: the same again, for the same account, is the same import
-}
-
 // Cause is why there is a run.
 type Cause string
 

@@ -45,7 +45,7 @@ func (d *Desk) onMinute(minute uint32) error {
 	if last == 0 {
 		last = minute - 1
 	}
-	_, err := d.makeRun(d.ctx, Run{Cause: BySchedule}, Scope{Tick: true, After: last, Until: minute}, false, row)
+	_, err := d.makeRun(d.ctx, Run{Cause: BySchedule}, Scope{Tick: true, After: last, Until: minute}, false, func(channels.ID) channels.Row { return row })
 	if errors.Is(err, ErrNothingDue) {
 		err = d.write(row)
 	}
