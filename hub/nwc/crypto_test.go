@@ -210,6 +210,9 @@ func TestEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := parseEvent(text)
+	if err == nil {
+		err = got.verify()
+	}
 	if err != nil || got.Content != e.Content || got.Key != k.public() {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -225,7 +228,7 @@ func TestEvent(t *testing.T) {
 	} {
 		if changed := strings.Replace(string(text), change[0], change[1], 1); changed == string(text) {
 			t.Errorf("%s is not there", change[0])
-		} else if _, err := parseEvent([]byte(changed)); err == nil {
+		} else if e, err := parseEvent([]byte(changed)); err == nil && e.verify() == nil {
 			t.Errorf("%s was changed into %s", change[0], change[1])
 		}
 	}

@@ -73,7 +73,7 @@ func newEvent(k privateKey, kind int, at time.Time, content string, tags ...[]st
 	return e, err
 }
 
-// parseEvent reads an event and verifies that it is whose it says.
+// parseEvent reads an event. Whose it is verify says.
 func parseEvent(text []byte) (*event, error) {
 	if len(text) > maxEvent {
 		return nil, fmt.Errorf("%w: more than %d bytes", errEvent, maxEvent)
@@ -85,12 +85,19 @@ func parseEvent(text []byte) (*event, error) {
 	switch {
 	case len(e.Content) > maxContent || len(e.Tags) > maxTags || !utf8.ValidString(e.Content):
 		return nil, fmt.Errorf("%w: its content or tags are out of bounds", errEvent)
-	case e.ID != e.hash():
-		return nil, fmt.Errorf("%w: its id is not its hash", errEvent)
-	case !e.Key.verify(e.ID, e.Sig):
-		return nil, fmt.Errorf("%w: its signature is not its key's", errEvent)
 	}
 	return &e, nil
+}
+
+// verify says whether an event was signed, as it is, by the key that it names.
+func (e *event) verify() error {
+	switch {
+	case e.ID != e.hash():
+		return fmt.Errorf("%w: its id is not its hash", errEvent)
+	case !e.Key.verify(e.ID, e.Sig):
+		return fmt.Errorf("%w: its signature is not its key's", errEvent)
+	}
+	return nil
 }
 
 // tag is the first value of the first tag of a name.
