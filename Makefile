@@ -35,6 +35,7 @@ deps-hledger:
 
 deps-npm:
 	npm ci --prefix hub/webhook/testdata/npm --ignore-scripts --no-audit --no-fund
+	npm ci --prefix hub/nwc/testdata/npm --ignore-scripts --no-audit --no-fund
 
 build: ## build bin/millrace
 	@mkdir -p bin

@@ -212,3 +212,17 @@ func (r *testRelay) keys() (n int) {
 	}
 	return n
 }
+
+// asked says whether somebody has asked for events of a kind.
+func (r *testRelay) asked(kind int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.clients {
+		for _, filters := range c.subs {
+			if slices.ContainsFunc(filters, func(f filter) bool { return slices.Contains(f.Kinds, kind) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
