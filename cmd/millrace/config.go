@@ -67,6 +67,22 @@ type config struct {
 	DiskReserveBytes int64 `toml:"disk_reserve_bytes"`
 	// WALDir is a folder for pebble's write-ahead log, best on a disk of its own. Empty: within Data.
 	WALDir string `toml:"wal_dir"`
+	// Network is the one that the nodes are on: mainnet, testnet, testnet4, signet, regtest or simnet.
+	Network string `toml:"network"`
+	// LndAddress is the host:port of lnd's gRPC. Empty: the hub has no node, and money moves inside only.
+	LndAddress string `toml:"lnd_address"`
+	// LndTLSCertFile and LndMacaroonFile are lnd's tls.cert, and a macaroon with the rights that channels/lightning names.
+	LndTLSCertFile  string `toml:"lnd_tls_cert_file"`
+	LndMacaroonFile string `toml:"lnd_macaroon_file"`
+	// BtcdAddress is the host:port of btcd's RPC, with lnd_address. Empty: nothing goes on-chain.
+	BtcdAddress string `toml:"btcd_address"`
+	// BtcdUser and BtcdPasswordFile are those of its RPC; rpclimituser will do.
+	BtcdUser         string `toml:"btcd_user"`
+	BtcdPasswordFile string `toml:"btcd_password_file"`
+	// BtcdCertFile is its rpc.cert. Empty: one that the machine trusts.
+	BtcdCertFile string `toml:"btcd_cert_file"`
+	// BatchEvery is the time between two on-chain batches. Zero is refused.
+	BatchEvery duration `toml:"batch_every"`
 	// LogLevel is the least level that is logged: debug, info, warn or error. Its zero value is info.
 	LogLevel slog.Level `toml:"log_level"`
 	// LogFormat is text or json. Empty is refused.
@@ -104,6 +120,8 @@ func defaultConfig() config {
 		ShutdownTimeout:    duration{30 * time.Second},
 		SnapshotEveryBytes: 256 << 20,
 		LiabilitiesEvery:   duration{24 * time.Hour},
+		Network:            "mainnet",
+		BatchEvery:         duration{10 * time.Minute},
 		LogFormat:          "text",
 	}
 }
@@ -129,6 +147,15 @@ func bindServeFlags(fs *pflag.FlagSet, c *config) {
 	fs.DurationVar(&c.LiabilitiesEvery.Duration, "liabilities-every", c.LiabilitiesEvery.Duration, "time between proofs of liabilities (0: when the operator asks)")
 	fs.Int64Var(&c.DiskReserveBytes, "disk-reserve-bytes", c.DiskReserveBytes, "bytes of the disk to leave free (0: 64 MiB, at most a tenth)")
 	fs.StringVar(&c.WALDir, "wal-dir", c.WALDir, "folder of the write-ahead log, the same as was given to init (empty: within --data)")
+	fs.StringVar(&c.Network, "network", c.Network, "of the nodes: mainnet, testnet, testnet4, signet, regtest or simnet")
+	fs.StringVar(&c.LndAddress, "lnd-address", c.LndAddress, "host:port of lnd's gRPC (empty: no node)")
+	fs.StringVar(&c.LndTLSCertFile, "lnd-tls-cert-file", c.LndTLSCertFile, "lnd's tls.cert")
+	fs.StringVar(&c.LndMacaroonFile, "lnd-macaroon-file", c.LndMacaroonFile, "macaroon for lnd")
+	fs.StringVar(&c.BtcdAddress, "btcd-address", c.BtcdAddress, "host:port of btcd's RPC (empty: nothing goes on-chain)")
+	fs.StringVar(&c.BtcdUser, "btcd-user", c.BtcdUser, "user of btcd's RPC")
+	fs.StringVar(&c.BtcdPasswordFile, "btcd-password-file", c.BtcdPasswordFile, "file with the password of btcd's RPC")
+	fs.StringVar(&c.BtcdCertFile, "btcd-cert-file", c.BtcdCertFile, "btcd's rpc.cert (empty: one that the machine trusts)")
+	fs.DurationVar(&c.BatchEvery.Duration, "batch-every", c.BatchEvery.Duration, "time between two on-chain batches")
 	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 	fs.StringVar(&c.TLSCertFile, "tls-cert-file", c.TLSCertFile, "PEM certificate chain (with --tls-key-file)")
@@ -298,6 +325,10 @@ func (c *config) validate() error {
 	refuse(c.DiskReserveBytes < 0, "disk_reserve_bytes: %d is negative", c.DiskReserveBytes)
 	refuse(c.SnapshotEveryBytes < 0, "snapshot_every_bytes: %d is negative", c.SnapshotEveryBytes)
 	refuse(c.LiabilitiesEvery.Duration < 0, "liabilities_every: %v is negative", c.LiabilitiesEvery)
+	refuse(c.LndAddress != "" && (c.LndTLSCertFile == "" || c.LndMacaroonFile == ""), "lnd_address: needs lnd_tls_cert_file and lnd_macaroon_file")
+	refuse(c.BtcdAddress != "" && c.LndAddress == "", "btcd_address: only with lnd_address, whose wallet pays on-chain")
+	refuse(c.BtcdAddress != "" && (c.BtcdUser == "" || c.BtcdPasswordFile == ""), "btcd_address: needs btcd_user and btcd_password_file")
+	refuse(c.BatchEvery.Duration <= 0, "batch_every: %v is not positive", c.BatchEvery)
 	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log_format: %q is not text or json", c.LogFormat)
 	refuse((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls_cert_file and tls_key_file: set both or none")
 	return errors.Join(errs...)

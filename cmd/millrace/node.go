@@ -32,6 +32,7 @@ type node struct {
 	index    *index.Index
 	hub      *hub.Hub
 	started  bool // the hub owns the store and the index
+	rails    rails
 	webhooks *webhook.Dispatcher
 	admin    *http.Server
 	server   *api.Server
@@ -100,6 +101,12 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	}
 	n.hub.Start(n.store)
 	n.started = true
+	if n.rails, err = openRails(ctx, cfg, n.hub, ring, log, fatal); err != nil {
+		return n, err
+	}
+	if err := n.rails.desk.Start(); err != nil {
+		return n, ofData(err)
+	}
 	n.hub.WatchLag(n.store.Lag)
 	n.hub.WatchSpace(n.store.Space)
 	return n, n.wire(cfg, log)
@@ -203,6 +210,7 @@ func (n *node) stop(timeout time.Duration) error {
 	if n.webhooks != nil {
 		errs = append(errs, n.webhooks.Close()) // before the hub, whose history it reads
 	}
+	errs = append(errs, n.rails.close()) // before the hub, whose ledger they move
 	switch {
 	case n.started:
 		errs = append(errs, ofData(n.hub.Close(ctx)))

@@ -47,6 +47,7 @@ const (
 	logKeyInfo      = "millrace.dev/keyring/v1 log key"
 	logSaltInfo     = "millrace.dev/keyring/v1 log salts"
 	liabilitiesInfo = "millrace.dev/keyring/v1 liability salts"
+	keysendInfo     = "millrace.dev/keyring/v1 keysend preimages"
 )
 
 // Ring is an open ring. It is safe for concurrent use: readers take no lock and see either all or nothing of a rotation.
@@ -206,14 +207,17 @@ func (r *Ring) LogKey() [32]byte { return r.derived.logKey }
 func (r *Ring) LogSalts() [32]byte       { return r.derived.logSalts }
 func (r *Ring) LiabilitySalts() [32]byte { return r.derived.liabilities }
 
+// KeysendSecret is what the preimages of the hub's own keysends are made of: a payout has the same one however often it is sent.
+func (r *Ring) KeysendSecret() [32]byte { return r.derived.keysend }
+
 // derived is what a master secret gives.
-type derived struct{ tokenRoot, logKey, logSalts, liabilities [32]byte }
+type derived struct{ tokenRoot, logKey, logSalts, liabilities, keysend [32]byte }
 
 func derive(master [secretSize]byte) (d derived, err error) {
 	for _, use := range []struct {
 		info string
 		key  *[32]byte
-	}{{tokenInfo, &d.tokenRoot}, {logKeyInfo, &d.logKey}, {logSaltInfo, &d.logSalts}, {liabilitiesInfo, &d.liabilities}} {
+	}{{tokenInfo, &d.tokenRoot}, {logKeyInfo, &d.logKey}, {logSaltInfo, &d.logSalts}, {liabilitiesInfo, &d.liabilities}, {keysendInfo, &d.keysend}} {
 		key, err := hkdf.Key(sha256.New, master[:], nil, use.info, 32)
 		if err != nil {
 			return derived{}, fmt.Errorf("derive %s: %w", use.info, err)

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/chain"
+	"github.com/millrace/millrace/channels/lightning"
+	"github.com/millrace/millrace/hub"
+	"github.com/millrace/millrace/hub/keyring"
+	"github.com/millrace/millrace/ledger/store/records"
+)
+
+// rails are the ways in and out of a hub, with the nodes that they go by. The zero value is none.
+type rails struct {
+	records *records.Records
+	lnd     *lightning.Client // nil: nothing goes over Lightning
+	btcd    *chain.Client     // nil: nothing goes on-chain
+	desk    *channels.Rails
+}
+
+// firstMeeting is how long a hub waits for its node the first time, when it learns which one it is.
+const firstMeeting = 30 * time.Second
+
+// openRails opens the records and makes clients of the nodes. Nothing moves before start.
+func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, log *slog.Logger, fatal func(error)) (r rails, err error) {
+	r.records, err = records.Open(records.Options{Dir: filepath.Join(cfg.Data, "rails"), Create: true, Logger: log, Fatal: fatal})
+	if err != nil {
+		return r, ofData(err)
+	}
+	c := channels.Config{
+		Records: r.records, Ledger: h.Book(), Secret: ring.KeysendSecret(), Logger: log, Fatal: fatal,
+		Policy: channels.Policy{BatchEvery: cfg.BatchEvery.Duration},
+	}
+	if cfg.LndAddress != "" {
+		if err := r.meet(ctx, cfg, &c, log); err != nil {
+			return r, err
+		}
+	}
+	if cfg.BtcdAddress != "" {
+		if err := r.watch(cfg, &c); err != nil {
+			return r, err
+		}
+	}
+	r.desk, err = channels.New(c)
+	return r, err
+}
+
+// meet makes the client of lnd. The books of a ledger are about one node: the first that the hub meets, whose key it writes down.
+func (r *rails) meet(ctx context.Context, cfg config, c *channels.Config, log *slog.Logger) (err error) {
+	lnd := lightning.Config{
+		Address: cfg.LndAddress, Certificate: cfg.LndTLSCertFile, Macaroon: cfg.LndMacaroonFile, Network: cfg.Network, Logger: log,
+	}
+	path := filepath.Join(cfg.Data, "lnd.node")
+	known, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return ofData(err)
+	}
+	lnd.Node = strings.TrimSpace(string(known))
+	if r.lnd, err = lightning.New(lnd); err != nil {
+		return usage("%w", err)
+	}
+	if lnd.Node == "" {
+		if lnd.Node, err = introduce(ctx, r.lnd, cfg.Network); err != nil {
+			return usage("the hub has to find its node at lnd_address once: %w", err)
+		}
+		if err := replaceFile(path, lnd.Node+"\n"); err != nil {
+			return ofData(err)
+		}
+		log.Info("this is the hub's node from now on", "node", lnd.Node, "network", cfg.Network)
+	}
+	c.Payer, c.Receiver, c.Node = r.lnd, r.lnd, lnd.Node
+	return nil
+}
+
+// introduce asks a node who it is until it answers.
+func introduce(ctx context.Context, lnd *lightning.Client, network string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, firstMeeting)
+	defer cancel()
+	for {
+		n, err := lnd.Info(ctx)
+		switch {
+		case err == nil && n.Network != network:
+			return "", fmt.Errorf("it is on %s, and network says %s", n.Network, network)
+		case err == nil:
+			return n.Key, nil
+		}
+		select {
+		case <-ctx.Done():
+			return "", err
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// watch makes the client of btcd, and has the node's wallet pay on-chain.
+func (r *rails) watch(cfg config, c *channels.Config) error {
+	network, err := chain.ParseNetwork(cfg.Network)
+	if err != nil {
+		return usage("network: %w", err)
+	}
+	b := chain.Config{Network: network, Address: cfg.BtcdAddress, User: cfg.BtcdUser}
+	password, err := readSmall(cfg.BtcdPasswordFile)
+	if err != nil {
+		return usage("btcd_password_file: %w", err)
+	}
+	b.Password = strings.TrimSpace(string(password))
+	if cfg.BtcdCertFile != "" {
+		if b.Cert, err = readSmall(cfg.BtcdCertFile); err != nil {
+			return usage("btcd_cert_file: %w", err)
+		}
+	}
+	if r.btcd, err = chain.New(b); err != nil {
+		return usage("btcd: %w", err)
+	}
+	c.Watcher, c.Wallet, c.Purse = r.btcd, r.lnd, r.lnd
+	c.Script = network.Script
+	c.Dust = func(script []byte) channels.Sat { return chain.Dust(script, chain.RelayRate) }
+	c.Replace = chain.Replace
+	return nil
+}
+
+// close stops what moves, and then lets go of the nodes. What is open goes on at the next start.
+func (r *rails) close() error {
+	if r.desk != nil {
+		r.desk.Close()
+	}
+	var errs []error
+	if r.lnd != nil {
+		errs = append(errs, r.lnd.Close())
+	}
+	if r.btcd != nil {
+		r.btcd.Close()
+	}
+	if r.records != nil {
+		errs = append(errs, ofData(r.records.Close()))
+	}
+	return errors.Join(errs...)
+}
