@@ -18,6 +18,9 @@ type Ref struct {
 
 const noOutput = 1<<32 - 1
 
+// LightningRef is what is known by a payment hash.
+func LightningRef(hash Hash) Ref { return Ref{hash, noOutput} }
+
 // Lightning says whether it is a payment hash.
 func (f Ref) Lightning() bool { return f.Output == noOutput }
 

@@ -36,7 +36,8 @@ const exitCodes = `Exit codes:
   1    internal error, or the machine's: a full disk, a busy port
   2    usage or configuration
   3    refused by the hub: insufficient funds, price above the maximum, a token that may not, ...
-  4    the hub cannot be reached or is overloaded, or another backup is being made: try the same again
+  4    the hub cannot be reached or is overloaded, another backup is being made, or a withdrawal or deposit is still under
+       way: try the same again
   5    the file is not a sealed work, is corrupt, or is not the one that was registered; a backup is damaged; a receipt or
        proof does not verify
   6    the data folder cannot be used
@@ -97,6 +98,8 @@ func (a *app) report(err error) int {
 // classify finds what kind of error it is; the first that fits.
 func classify(err error) failure {
 	var wrong *usageError
+	var later *underWay
+	var failed *notPaid
 	var problem *client.Problem
 	is := func(targets ...error) bool {
 		for _, t := range targets {
@@ -110,6 +113,10 @@ func classify(err error) failure {
 	switch {
 	case errors.As(err, &problem):
 		return refused(problem, err)
+	case errors.As(err, &later):
+		f.exit, f.Code, f.Retryable = exitUnreachable, "under_way", true
+	case errors.As(err, &failed):
+		f.exit, f.Code = exitRefused, "withdrawal_failed"
 	case is(context.Canceled):
 		f.exit, f.Code, f.Retryable = exitInterrupted, "interrupted", true
 	case is(syscall.ENOSPC, syscall.EDQUOT): // whatever it was that did not fit

@@ -24,9 +24,11 @@ func TestMain(m *testing.M) {
 }
 
 // process starts a hub in a process of its own.
-func process(t *testing.T, dir string) (url string, cmd *exec.Cmd) {
+func process(t *testing.T, dir string, args ...string) (url string, cmd *exec.Cmd) {
 	t.Helper()
 	cmd = exec.Command(os.Args[0], "serve", "--data", dir, "--listen", "127.0.0.1:0", "--dev", "--json")
+	cmd.Args = append(cmd.Args, args...)
+	cmd.Stderr = t.Output()
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "MILLRACE_") { // a hub refuses variables that it does not know
 			cmd.Env = append(cmd.Env, v)

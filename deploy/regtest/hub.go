@@ -26,7 +26,14 @@ type hub struct {
 }
 
 // rails are the flags of serve that attach the hub to its node. It is a development hub, whose operator makes money.
-func rails(*network.Network) []string { return []string{"--dev"} }
+func rails(n *network.Network) []string {
+	return []string{
+		"--dev", "--network", "simnet",
+		"--lnd-address", n.Hub.Address(), "--lnd-tls-cert-file", n.Hub.CertFile(), "--lnd-macaroon-file", n.Hub.MacaroonFile(),
+		"--btcd-address", n.Chain.Address(), "--btcd-user", n.Chain.User(), "--btcd-password-file", n.Chain.PasswordFile(), "--btcd-cert-file", n.Chain.CertFile(),
+		"--batch-every", "10s",
+	}
+}
 
 func startHub(ctx context.Context, s settings, n *network.Network, say func(string)) (*hub, error) {
 	if s.millrace == "" {

@@ -50,6 +50,7 @@ type rig struct {
 	http     *http.Client
 	operator string
 	served   chan error
+	endRails func() // nil: there are none
 	down     bool
 }
 
@@ -60,6 +61,7 @@ type setup struct {
 	api    api.Config
 	log    func(*hub.Hub) hub.Log // nil: pebble
 
+	node    *node         // of the rails; nil: there are none
 	segment int           // entries in a segment of the index; zero: its default
 	ping    time.Duration // of event streams; zero: the server's
 }
@@ -111,6 +113,9 @@ func (r *rig) open() {
 	config.Hub, config.Webhooks = r.hub, r.webhooks
 	if st, ok := log.(*store.Store); ok {
 		config.Backups = backups{st, r.index}
+	}
+	if r.node != nil {
+		config.Rails = r.makeRails()
 	}
 	r.server, err = api.New(config)
 	r.must(err)
@@ -181,6 +186,9 @@ func (r *rig) stop() {
 	}
 	if err := r.webhooks.Close(); err != nil {
 		r.t.Errorf("stopping the webhooks: %v", err)
+	}
+	if r.endRails != nil {
+		r.endRails()
 	}
 	if err := r.hub.Close(ctx); err != nil {
 		r.t.Errorf("stopping the hub: %v", err)

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/channels"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/webhook"
 	"github.com/millrace/millrace/ledger"
@@ -63,6 +64,7 @@ type Config struct {
 	Backups        Backups                // nil: none are made
 	Metrics        []prometheus.Collector // in /metrics beside the hub's own
 	Webhooks       *webhook.Dispatcher    // nil: none
+	Rails          *channels.Rails        // nil: money moves inside only
 	MaxStreams     int                    // event streams and statements open at a time; 0: 256
 }
 
@@ -113,6 +115,10 @@ type Server struct {
 	metrics  fasthttp.RequestHandler
 
 	pingPause time.Duration // pingPause, but in tests
+
+	life    context.Context // ends with Shutdown
+	end     context.CancelFunc
+	waiting chan struct{} // a token for each request that waits for the rails
 }
 
 // New makes a server. Serve starts it.
@@ -124,6 +130,8 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, hub: cfg.Hub, arrays: make(chan struct{}, arraysAtOnce), stopping: make(chan struct{}), pingPause: pingPause,
 		streams: streams{most: cfg.MaxStreams, of: make(map[ledger.AccountNo]int)},
 	}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.waiting = make(chan struct{}, max(1, cfg.MaxConnections/waitingShare))
 	s.calls.New = func() any { return &call{server: s, hub: s.hub} }
 	registry := prometheus.NewRegistry()
 	for _, c := range s.collectors() {
@@ -177,7 +185,7 @@ func (s *Server) Serve(ln net.Listener) error {
 // end at once, and statements that are not whole yet are cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
-	s.stop.Do(func() { close(s.stopping) })
+	s.stop.Do(func() { close(s.stopping); s.end() })
 	return s.http.ShutdownWithContext(ctx)
 }
 

@@ -94,6 +94,9 @@ func stub(w http.ResponseWriter, r *http.Request) {
 	if f, has := following[op]; has {
 		a, ok = f, true
 	}
+	if f, has := onRails[op]; has {
+		a, ok = f, true
+	}
 	if !ok {
 		http.NotFound(w, r)
 		return
@@ -228,6 +231,7 @@ func TestEveryOperationConforms(t *testing.T) {
 	c, checker := dial(t, stub)
 	every(t, c)
 	everyFollowing(t, c)
+	everyRail(t, c)
 	for _, op := range checker.Operations() {
 		if strings.Contains(op, "/v1/") && !slices.Contains(checker.Seen(), op) {
 			t.Errorf("%s: the client has no call for it", op)

@@ -163,6 +163,7 @@ func TestGoodExchanges(t *testing.T) {
 	checker := newChecker(t)
 	all := maps.Clone(good)
 	maps.Copy(all, goodFollowing)
+	maps.Copy(all, goodRails)
 	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			if err := c.check(checker); err != nil {
