@@ -15,6 +15,12 @@
 //	checkpoint          commits and batches while a checkpoint is written, and while none is
 //	history             GET /v1/accounts/{id}/entries of 100, while batches come                the same with nobody reading
 //	receipt             GET /v1/accounts/{id}/receipts/{seq}, of any entry, while batches come    the same
+//	netting             how long a settlement plan of all accounts takes
+//	settling            durable, while settlement runs pay one account after the other          the same while there is none
+//	payouts-chain       how long a run takes until all its transactions are in the mempool
+//	payouts-lightning   runs that pay over Lightning                                            the same node driven directly
+//
+// The last two start nodes of their own: see deploy/regtest.
 //
 // A figure alone says little on a machine that is shared or new, so a case and its limits take turns in rounds, and the
 // ratio is taken within a round: what slows both cancels out. Generator and hub run in one process on the same cores; the
@@ -60,6 +66,10 @@ var cases = [...]benchCase{
 	{name: "checkpoint", long: true, run: runCheckpoint},
 	{name: "history", http: true, long: true, run: runHistory},
 	{name: "receipt", http: true, long: true, run: runReceipt},
+	{name: "netting", long: true, run: runNetting},
+	{name: "settling", long: true, run: runSettling},
+	{name: "payouts-chain", long: true, run: runPayoutsChain},
+	{name: "payouts-lightning", long: true, run: runPayoutsLightning},
 }
 
 // Names are the cases, in the order in which they run: those that run unless others are named, and those that must be.

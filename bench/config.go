@@ -19,7 +19,7 @@ type Config struct {
 	Rounds int           // of each case; 0: 5
 	Round  time.Duration // of a case in one round; its limits take a half each; 0: 4 s
 
-	Accounts      int   // of core, durable, scale, startup and checkpoint, and as many channels; 0: 1,048,576
+	Accounts      int   // of core, durable, scale, startup, checkpoint and settling, and as many channels; of netting; 0: 1,048,576
 	Clients       int   // of durable; 0: 6
 	Channels      int   // of the HTTP batches, rounded up to whole batches; 0: 100,000
 	BatchOps      int   // ops of a batch; 0: hub.MaxBatchOps
@@ -28,6 +28,8 @@ type Config struct {
 	Conns         int   // connections that send single payments; 0: 256
 	Payers        int   // accounts that pay on each of these; 0: 16
 	Contents      int   // on sale; 0: 1,000
+	Payees        int   // of payouts-chain and settling; 0: 10,000
+	Payouts       int   // of payouts-lightning in a round; 0: 500
 	Repeats       int   // in a hundred unlocks, those of what is owned; 0: none
 	SnapshotEvery int64 // bytes of blocks between two checkpoints; 0: as the store does
 
@@ -55,7 +57,7 @@ type Config struct {
 // Quick is a smaller measurement: less than a minute, and less exact.
 func Quick() Config {
 	return Config{Rounds: 3, Round: 1200 * time.Millisecond, Accounts: 100_000, Contents: 250,
-		Entries: 3_000_000, Base: 1_500_000}
+		Payees: 2000, Payouts: 100, Entries: 3_000_000, Base: 1_500_000}
 }
 
 // setDefaults fills in what is zero.
@@ -75,6 +77,8 @@ func (c *Config) setDefaults() {
 	set(&c.Conns, 256)
 	set(&c.Payers, 16)
 	set(&c.Contents, 1000)
+	set(&c.Payees, 10_000)
+	set(&c.Payouts, 500)
 	if c.Entries == 0 {
 		c.Entries = 20_000_000
 	}
@@ -101,7 +105,8 @@ func (c *Config) setDefaults() {
 // Validate fills in what is zero, and names what is wrong.
 func (c *Config) Validate() error {
 	c.setDefaults()
-	for _, n := range []int{c.Rounds, c.Accounts, c.Clients, c.Channels, c.BatchOps, c.LineOps, c.BatchConns, c.Conns, c.Payers, c.Contents, c.Pace} {
+	for _, n := range []int{c.Rounds, c.Accounts, c.Clients, c.Channels, c.BatchOps, c.LineOps, c.BatchConns, c.Conns, c.Payers, c.Contents, c.Payees,
+		c.Payouts, c.Pace} {
 		if n < 0 {
 			return fmt.Errorf("bench: a number is negative: %d", n)
 		}

@@ -49,7 +49,8 @@ var ladder = []struct{ dir, imports string }{
 	{"channels/outbound", ""},
 	{"deploy/regtest/...", ""},
 
-	{"bench", "ledger ledger/store ledger/store/index ledger/tlog hub hub/seal hub/keyring hub/token"},
+	{"bench", "ledger ledger/store ledger/store/index ledger/store/records ledger/tlog hub hub/seal hub/keyring hub/token " +
+		"channels channels/settle channels/chain channels/lightning deploy/regtest/network"},
 
 	{"cmd/...", "*"},
 }

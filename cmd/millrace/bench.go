@@ -34,6 +34,8 @@ type benchFlags struct {
 	base       uint64
 	keep       string
 	pace       int
+	payees     int
+	payouts    int
 	checkpoint int64
 }
 
@@ -58,12 +60,14 @@ func newBenchCommand() *cobra.Command {
 	c.Flags().IntVar(&f.repeats, "repeats", 0, "in a hundred unlocks, those of what is owned already")
 	c.Flags().StringVar(&f.cpuprofile, "cpuprofile", "", "write a CPU profile of the last round of the last case to this file")
 	c.Flags().BoolVar(&f.long, "long", false, "the cases of what time and size do to a hub, and no others")
-	c.Flags().IntVar(&f.accounts, "accounts", 0, "accounts of the cases in-process and of startup, and as many channels (default 1048576, quick 100000)")
+	c.Flags().IntVar(&f.accounts, "accounts", 0, "accounts of the cases in-process, of startup and of netting, and as many channels (default 1048576, quick 100000)")
 	c.Flags().IntVar(&f.channels, "channels", 0, "channels that HTTP batches pay through (default 100000)")
 	c.Flags().Uint64Var(&f.entries, "entries", 0, "entries of the log of scale, startup, history and receipt (default 20000000, quick 3000000)")
 	c.Flags().Uint64Var(&f.base, "base", 0, "entries of the log that scale is compared with (default 10000000, quick 1500000)")
 	c.Flags().StringVar(&f.keep, "keep", "", "folder with the hub of the long cases but sustained: made or taken up again, and left behind")
 	c.Flags().IntVar(&f.pace, "pace", 0, "payments a second beside the readers of history and receipt, at most (default as many as go)")
+	c.Flags().IntVar(&f.payees, "payees", 0, "payees of payouts-chain and settling (default 10000, quick 2000)")
+	c.Flags().IntVar(&f.payouts, "payouts", 0, "payouts of payouts-lightning in a round (default 500, quick 100)")
 	c.Flags().Int64Var(&f.checkpoint, "checkpoint-bytes", 0, "bytes of blocks between checkpoints (default 268435456)")
 	return c
 }
@@ -87,6 +91,12 @@ func (f *benchFlags) config() bench.Config {
 	}
 	if f.base != 0 {
 		cfg.Base = f.base
+	}
+	if f.payees != 0 {
+		cfg.Payees = f.payees
+	}
+	if f.payouts != 0 {
+		cfg.Payouts = f.payouts
 	}
 	cfg.Dir, cfg.Cases, cfg.Repeats, cfg.Channels, cfg.Keep, cfg.SnapshotEvery, cfg.Pace = f.dir, f.cases, f.repeats, f.channels, f.keep, f.checkpoint, f.pace
 	if _, long := bench.Names(); f.long {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,11 +42,13 @@ func TestBenchOverHTTP(t *testing.T) {
 }
 
 // TestBenchOfTimeAndSize runs the cases that are not run unasked, as small as can be, the second time on a folder that is there.
+// Those that need nodes are left to bench's own tests.
 func TestBenchOfTimeAndSize(t *testing.T) {
 	_, long := bench.Names()
+	long = slices.DeleteFunc(long, func(name string) bool { return strings.HasPrefix(name, "payouts-") })
 	cfg := bench.Config{
 		Dir: t.TempDir(), Cases: long, Rounds: 2, Round: 100 * time.Millisecond, Accounts: 500, Channels: 100, BatchOps: 50, BatchConns: 2,
-		Clients: 2, Entries: 20_000, Base: 10_000, SnapshotEvery: 100_000, Keep: filepath.Join(t.TempDir(), "kept"),
+		Clients: 2, Payees: 40, Entries: 20_000, Base: 10_000, SnapshotEvery: 100_000, Keep: filepath.Join(t.TempDir(), "kept"),
 		Serve: serveBench, ServeNoop: serveNoop,
 		Command: func(args ...string) *exec.Cmd {
 			c := itself(args...)
