@@ -81,16 +81,19 @@ func (r *Rails) tendChain() {
 		r.tend(b)
 	}
 	r.queueing.Lock()
-	due := len(r.chain.waiting) > 0 && (r.chain.flush || len(r.chain.waiting) >= r.cfg.BatchOutputs || !r.now().Before(r.chain.cutAt))
-	var waiting []*flight
-	if due {
-		waiting, r.chain.waiting, r.chain.flush = r.chain.waiting, nil, false
-	}
-	if due || len(r.chain.waiting) == 0 {
+	if r.chain.cutAt.IsZero() {
 		r.chain.cutAt = r.now().Add(r.cfg.BatchEvery)
 	}
+	waiting := r.chain.waiting
+	if !r.chain.flush && r.now().Before(r.chain.cutAt) { // full ones alone: the others wait for what makes them full
+		waiting = waiting[:len(waiting)-len(waiting)%r.cfg.BatchOutputs]
+	}
+	r.chain.waiting = slices.Clone(r.chain.waiting[len(waiting):])
+	if len(r.chain.waiting) == 0 {
+		r.chain.flush, r.chain.cutAt = false, r.now().Add(r.cfg.BatchEvery)
+	}
 	r.queueing.Unlock()
-	if due {
+	if len(waiting) > 0 {
 		r.cutBatches(waiting)
 	}
 }

@@ -22,15 +22,15 @@ type runner struct {
 	over    byRail   // items that are over, with their fee limits
 
 	// Of the loop.
-	flights map[uint32]*flight
-	retries map[uint32]uint64 // items that wait for their next try, until when (milliseconds since 1970)
-	lanes   [2]lane           // where the next items are looked for: quick ones, and those on-chain
-	left    uint32            // items that are not over
-	report  Report            // of those that are
-	todo    chan *task
-	turns   int
-	dropped bool // a cancelled run: nothing waits any more but for another try
-	unasked bool // on-chain payouts were handed over since the rails were last asked to send them
+	flights  map[uint32]*flight
+	retries  map[uint32]uint64 // items that wait for their next try, until when (milliseconds since 1970)
+	lanes    [2]lane           // where the next items are looked for: quick ones, and those on-chain
+	left     uint32            // items that are not over
+	report   Report            // of those that are
+	todo     chan *task
+	turns    int
+	dropped  bool // a cancelled run: nothing waits any more but for another try
+	flushing flushing
 }
 
 // lane is how far a run has come with the items of a kind.

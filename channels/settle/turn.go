@@ -33,7 +33,9 @@ func (r *runner) collect() error {
 			step(f, a.event)
 		case a.handed:
 			f.handed = true
-			r.unasked = r.unasked || laneOf(&f.item) == slow
+			if laneOf(&f.item) == slow {
+				r.flushing = flushing{unasked: true}
+			}
 		default:
 			r.later(a)
 		}
@@ -44,18 +46,25 @@ func (r *runner) collect() error {
 	steps = nil
 	r.turns++
 	look := r.turns%slowTurns == 0
+	held := 0
 	for _, f := range r.flights {
 		if !f.handed || f.item.Stage != Begun || laneOf(&f.item) == slow && !look {
 			continue
 		}
-		e, err := r.d.ask(channels.Key{Account: f.item.Account, ID: payoutID(r.id, f.number, f.item.Try)})
+		p, err := r.d.payouts().Payout(channels.Key{Account: f.item.Account, ID: payoutID(r.id, f.number, f.item.Try)})
 		if err != nil {
 			r.d.cfg.Logger.Warn("how a payout stands is not known", "run", r.id.String(), "item", f.number, "err", err)
 			f.handed = false
 			r.later(answer{again: time.Second, task: &task{f.number, f.item}})
 			continue
 		}
-		step(f, e)
+		if laneOf(&f.item) == slow && p.Status == channels.Held {
+			held++
+		}
+		step(f, r.d.outcome(&p))
+	}
+	if look {
+		r.flush(held)
 	}
 	slices.SortFunc(steps, func(a, b moved) int { return int(a.number) - int(b.number) })
 	return r.save(steps)
@@ -75,13 +84,10 @@ func (r *runner) later(a answer) {
 	})
 }
 
-// ask is what became of a payout, as an event. Its kind is zero while it is under way.
-func (d *Desk) ask(key channels.Key) (event, error) {
-	p, err := d.payouts().Payout(key)
-	switch {
-	case err != nil:
-		return event{}, err
-	case p.Status == channels.Done:
+// outcome is what became of a payout, as an event. Its kind is zero while it is under way.
+func (d *Desk) outcome(p *channels.Payout) event {
+	switch p.Status {
+	case channels.Done:
 		e := event{kind: evArrived, fee: p.Fee, id: channels.ID(d.cfg.Ledger.NewID())}
 		switch {
 		case p.Rail == channels.Chain:
@@ -92,11 +98,11 @@ func (d *Desk) ask(key channels.Key) (event, error) {
 		if (p.Proof != channels.Hash{}) {
 			e.proof = p.Proof.String()
 		}
-		return e, nil
-	case p.Status == channels.Voided:
-		return event{kind: evFailed, why: reasonText(p.Reason)}, nil
+		return e
+	case channels.Voided:
+		return event{kind: evFailed, why: reasonText(p.Reason)}
 	}
-	return event{}, nil
+	return event{}
 }
 
 // begin begins what there is room for: first what waits for another try, then what comes next.
@@ -134,7 +140,6 @@ func (r *runner) begin(run *Run) error {
 			}
 		}
 	}
-	r.flush()
 	return nil
 }
 
@@ -186,18 +191,41 @@ func (r *runner) waiting(from uint32, match func(*Item) bool, most int) (steps [
 	return steps, end, errors.Join(err, failed)
 }
 
-// flush has the rails send what is on-chain, once all that can be is with them.
-func (r *runner) flush() {
-	if l := &r.lanes[slow]; !r.unasked || !l.end && l.count < l.most {
+// flushing is how far a run has come with having its on-chain payouts sent.
+type flushing struct {
+	unasked bool // some were handed over since the rails were last asked to send them
+	ripe    bool // at the last look all had been
+	wait    int  // looks until the rails are asked again, if some still wait
+	again   int  // how many that was the last time
+}
+
+// longestFlush is after how many looks the rails are asked again about payouts that wait for coins, or for lower fees.
+const longestFlush = 32
+
+// flush has the rails send what is on-chain, once all that can be is with them: as few transactions as can be. It is called with each look
+// at what is on-chain, with how many payouts the rails have and have not sent. The rails queue a payout just after they say that they have
+// it: so it is the look after that counts, and what is left over after all is asked for again.
+func (r *runner) flush(held int) {
+	l, f := &r.lanes[slow], &r.flushing
+	if held == 0 || !l.end && l.count < l.most {
 		return
 	}
-	for _, f := range r.flights {
-		if !f.handed && laneOf(&f.item) == slow && f.item.Stage == Begun {
+	for _, g := range r.flights {
+		if !g.handed && laneOf(&g.item) == slow && g.item.Stage == Begun {
+			f.ripe = false
 			return
 		}
 	}
-	r.unasked = false
-	r.d.payouts().Flush()
+	switch {
+	case !f.ripe:
+		f.ripe = true
+	case f.unasked || f.wait == 0:
+		r.d.payouts().Flush()
+		f.again = min(max(1, 2*f.again), longestFlush)
+		f.unasked, f.wait = false, f.again
+	default:
+		f.wait--
+	}
 }
 
 // dropWaiting ends what has not begun of a run that was cancelled.
