@@ -58,10 +58,10 @@ func (c *Client) Payments(ctx context.Context, after uint64, f func(channels.Sen
 
 // Movements calls f with the wallet's transactions, in blocks from a height on and in the mempool. It returns f's error.
 func (c *Client) Movements(ctx context.Context, since int64, f func(channels.Movement) error) error {
-	return c.eachTransaction(ctx, since, func(t *lnrpc.Transaction) error {
+	return c.eachTransaction(ctx, since, func(t *lnrpc.Transaction, p channels.Place) error {
 		return f(channels.Movement{
 			ID: txid(t.TxHash), Amount: channels.Sat(t.Amount), Fee: channels.Sat(t.TotalFees),
-			Place: place(t), Label: t.Label, Time: time.Unix(t.TimeStamp, 0),
+			Place: p, Label: t.Label, Time: time.Unix(t.TimeStamp, 0),
 		})
 	})
 }

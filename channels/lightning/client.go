@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lightningnetwork/lnd/lnrpc"
+	"github.com/lightningnetwork/lnd/lnrpc/chainrpc"
 	"github.com/lightningnetwork/lnd/lnrpc/invoicesrpc"
 	"github.com/lightningnetwork/lnd/lnrpc/routerrpc"
 	"github.com/lightningnetwork/lnd/lnrpc/walletrpc"
@@ -39,9 +40,11 @@ type Client struct {
 	router    routerrpc.RouterClient
 	invoices  invoicesrpc.InvoicesClient
 	wallet    walletrpc.WalletKitClient
+	chain     chainrpc.ChainKitClient
 
 	known   atomic.Bool // the node at the other end of the connection is the right one; false again after a loss
-	funding sync.Mutex  // held by Fund: what one takes changes what the next may take
+	blocks  blocks
+	funding sync.Mutex // held by Fund: what one takes changes what the next may take
 }
 
 // New is a client of an lnd that need not be there yet: calls fail with channels.ErrDown until it is.
@@ -66,6 +69,7 @@ func New(cfg Config) (*Client, error) {
 	c.conn = conn
 	c.lightning, c.router = lnrpc.NewLightningClient(conn), routerrpc.NewRouterClient(conn)
 	c.invoices, c.wallet = invoicesrpc.NewInvoicesClient(conn), walletrpc.NewWalletKitClient(conn)
+	c.chain = chainrpc.NewChainKitClient(conn)
 	return c, nil
 }
 

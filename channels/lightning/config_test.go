@@ -53,6 +53,7 @@ func TestPermissions(t *testing.T) {
 
 	services := map[string]string{
 		"lightning": "/lnrpc.Lightning/", "router": "/routerrpc.Router/", "invoices": "/invoicesrpc.Invoices/", "wallet": "/walletrpc.WalletKit/",
+		"chain": "/chainrpc.ChainKit/",
 	}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
@@ -67,7 +68,7 @@ func TestPermissions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`\bc\.(lightning|router|invoices|wallet)\.(\w+)`).FindAllStringSubmatch(string(code), -1) {
+		for _, m := range regexp.MustCompile(`\bc\.(lightning|router|invoices|wallet|chain)\.(\w+)`).FindAllStringSubmatch(string(code), -1) {
 			called[services[m[1]]+m[2]] = true
 		}
 	}

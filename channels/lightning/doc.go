@@ -48,8 +48,9 @@
 //	    uri:/walletrpc.WalletKit/GetTransaction \
 //	    uri:/walletrpc.WalletKit/ListLeases \
 //	    uri:/walletrpc.WalletKit/ReleaseOutput \
-//	    uri:/walletrpc.WalletKit/BumpFee
+//	    uri:/walletrpc.WalletKit/BumpFee \
+//	    uri:/chainrpc.ChainKit/GetBlockHash
 //
-// lnd must be built with the tags invoicesrpc, routerrpc and walletrpc (released binaries are), and run with --accept-keysend
+// lnd must be built with the tags chainrpc, invoicesrpc, routerrpc and walletrpc (released binaries are), and run with --accept-keysend
 // where accounts are to be paid without an invoice.
 package lightning

@@ -36,6 +36,12 @@ var texts = []struct {
 	{"connection refused", channels.ErrDown}, // of btcd
 	{"error reading from server", channels.ErrDown},
 
+	// the macaroon (macaroons, bakery): the operator must see to it, and then it can be asked again
+	{"permission denied", channels.ErrDown},
+	{"verification failed", channels.ErrDown},
+	{"cannot get macaroon", channels.ErrDown},
+	{"expected 1 macaroon", channels.ErrDown},
+
 	// payments (payments/db, lnrpc/routerrpc, routing)
 	{"invoice is already paid", channels.ErrPaidBefore},
 	{"payment isn't initiated", channels.ErrUnknownPayment},

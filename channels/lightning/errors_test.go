@@ -55,7 +55,10 @@ func TestWords(t *testing.T) {
 		{codes.Unknown, "routerrpc server shutting down", channels.ErrDown},
 		{codes.Unknown, "the client has been shutdown", channels.ErrDown},
 
-		{codes.Unknown, "permission denied", nil},
+		{codes.Unknown, "permission denied", channels.ErrDown},
+		{codes.Unknown, "verification failed: signature mismatch after caveat verification", channels.ErrDown},
+		{codes.Unknown, "cannot get macaroon: root key with id 0 doesn't exist", channels.ErrDown},
+
 		{codes.Unknown, "tx size", nil},
 		{codes.ResourceExhausted, "grpc: received message larger than max", nil},
 		{codes.Unknown, "something that nobody has seen", nil},
@@ -76,7 +79,7 @@ func TestFailed(t *testing.T) {
 	c := &Client{}
 	c.known.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := c.failed(ctx, "asking", status.Error(codes.Unknown, "permission denied")); down(err) || !c.known.Load() {
+	if err := c.failed(ctx, "asking", status.Error(codes.Unknown, "tx size")); down(err) || !c.known.Load() {
 		t.Error(err)
 	}
 	if err := c.failed(ctx, "asking", status.Error(codes.DeadlineExceeded, "")); !down(err) || !c.known.Load() {

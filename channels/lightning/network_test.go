@@ -143,3 +143,5 @@ func contains(t *testing.T, text, part string) {
 		t.Errorf("%q is not in %q", part, text)
 	}
 }
+
+func isDown(err error) bool { return errors.Is(err, channels.ErrDown) }

@@ -24,7 +24,7 @@ const (
 	firstRecord   = 65536      // lower types are the protocol's own (BOLT 1)
 	partsAtMost   = 16         // of one payment: what lnd itself takes
 	timeoutAtMost = time.Hour
-	payGrace      = 15 * time.Second // after a payment's own timeout, for parts that are on their way
+	payGrace      = 5 * time.Second // after a payment's own timeout, for parts that are on their way
 )
 
 // reasons are lnd's for a payment that failed.
@@ -57,8 +57,9 @@ func (c *Client) Pay(ctx context.Context, p channels.Payment) (channels.Attempt,
 	if err := c.recognize(ctx); err != nil {
 		return pending, fmt.Errorf("%s: %w", doing, err)
 	}
-	limited, cancel := context.WithTimeout(ctx, p.Timeout+payGrace)
+	limited, cancel := untimed(ctx)
 	defer cancel()
+	defer time.AfterFunc(p.Timeout+payGrace, cancel).Stop()
 	stream, err := c.router.SendPaymentV2(limited, request)
 	a, err := last(stream, err, p.Hash)
 	switch {
@@ -95,7 +96,7 @@ func (c *Client) Track(ctx context.Context, hash channels.Hash) (channels.Attemp
 	pending := channels.Attempt{Stage: channels.Pending}
 	err := c.recognize(ctx)
 	if err == nil {
-		open, cancel := context.WithCancel(ctx)
+		open, cancel := untimed(ctx)
 		defer cancel()
 		var stream grpc.ServerStreamingClient[lnrpc.Payment]
 		stream, err = c.router.TrackPaymentV2(open, &routerrpc.TrackPaymentRequest{PaymentHash: hash[:], NoInflightUpdates: true})

@@ -32,6 +32,7 @@ var permissions = []string{
 	"/walletrpc.WalletKit/ListLeases",
 	"/walletrpc.WalletKit/ReleaseOutput",
 	"/walletrpc.WalletKit/BumpFee",
+	"/chainrpc.ChainKit/GetBlockHash",
 }
 
 // Permissions are the URIs that the client's macaroon must allow, each for `lncli bakemacaroon uri:...`. It calls no others.

@@ -207,4 +207,10 @@ func TestRegtestWrongNode(t *testing.T) {
 	rights := open(t, n.Hub, func(c *lightning.Config) { c.Macaroon = "nowhere" })
 	_, err = rights.Info(ctx)
 	is(t, err, channels.ErrDown)
+	rights = open(t, n.Hub, func(c *lightning.Config) { c.Macaroon = n.Payer.MacaroonFile() })
+	_, err = rights.Info(ctx)
+	is(t, err, channels.ErrDown)
+	rights = open(t, n.Hub, func(c *lightning.Config) { c.Certificate = n.Payer.CertFile() })
+	_, err = rights.Info(ctx)
+	is(t, err, channels.ErrDown)
 }

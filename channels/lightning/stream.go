@@ -32,7 +32,7 @@ func (c *Client) follow(ctx context.Context, doing string, subscribe func(ctx co
 	for {
 		err := c.recognize(ctx)
 		if err == nil {
-			once, cancel := context.WithCancel(ctx)
+			once, cancel := untimed(ctx)
 			err = subscribe(once, alive)
 			cancel()
 		}
@@ -74,6 +74,14 @@ func drain[Message any](ctx context.Context, c *Client, doing string, alive func
 		return fmt.Errorf("lnd: %s: it ended the stream", doing)
 	}
 	return c.failed(ctx, doing, err)
+}
+
+// untimed ends with a context, but does not have its deadline, which would go to lnd with the call: lnd would end it, too, and
+// sometimes a moment earlier, which looks like a loss.
+func untimed(ctx context.Context) (context.Context, context.CancelFunc) {
+	open, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	return open, func() { stop(); cancel() }
 }
 
 func wait(ctx context.Context, d time.Duration) error {

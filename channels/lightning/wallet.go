@@ -11,11 +11,7 @@ import (
 	"github.com/millrace/millrace/channels"
 )
 
-const (
-	labelAtMost  = 500  // bytes, lnd's
-	blocksAtOnce = 1000 // whose transactions are asked for in one call
-	unconfirmed  = -1   // the height after the newest block, for lnd
-)
+const labelAtMost = 500 // bytes, lnd's
 
 // Address is a new one of the wallet.
 func (c *Client) Address(ctx context.Context) (string, error) {
@@ -45,6 +41,12 @@ func (c *Client) Publish(ctx context.Context, raw []byte, label string) error {
 	if len(label) > labelAtMost {
 		return fmt.Errorf("%s: a label of %d bytes: %w", doing, len(label), channels.ErrRefused)
 	}
+	// The first transaction that lnd publishes over a connection to btcd must not come while that is lost: lnd would hold a lock until
+	// btcd answers that btcd's client needs to connect again (BackendVersion and wsReconnectHandler of btcd's rpcclient), and hang
+	// until it is started anew. GetInfo waits for btcd, too, but without the lock.
+	if _, err := c.Info(ctx); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
 	done, err := ask(ctx, c, doing, c.wallet.PublishTransaction, &walletrpc.Transaction{TxHex: raw, Label: label})
 	if err == nil && done.PublishError != "" {
 		err = fmt.Errorf("%s: %s", doing, done.PublishError)
@@ -64,14 +66,8 @@ func (c *Client) Transaction(ctx context.Context, id channels.Hash) (channels.Pl
 	if err != nil {
 		return channels.Place{}, err
 	}
-	return place(t), nil
-}
-
-func place(t *lnrpc.Transaction) channels.Place {
-	if t.NumConfirmations <= 0 {
-		return channels.Place{}
-	}
-	return channels.Place{Confirmations: int64(t.NumConfirmations), Height: int64(t.BlockHeight), Block: txid(t.BlockHash)}
+	p, _, err := c.place(ctx, t)
+	return p, err
 }
 
 // Coins calls f with every output that pays an address of the wallet, in blocks from a height on and in the mempool, whether it
@@ -79,7 +75,7 @@ func place(t *lnrpc.Transaction) channels.Place {
 // returns what f returns when that is an error. While it reads, a transaction can move into a block or out of one: what moved is
 // found the next time.
 func (c *Client) Coins(ctx context.Context, since int64, f func(channels.Coin) error) error {
-	return c.eachTransaction(ctx, since, func(t *lnrpc.Transaction) error {
+	return c.eachTransaction(ctx, since, func(t *lnrpc.Transaction, p channels.Place) error {
 		id := txid(t.TxHash)
 		for _, o := range t.OutputDetails {
 			if !o.IsOurAddress {
@@ -87,7 +83,7 @@ func (c *Client) Coins(ctx context.Context, since int64, f func(channels.Coin) e
 			}
 			coin := channels.Coin{
 				Outpoint: channels.Outpoint{Tx: id, Index: uint32(o.OutputIndex)},
-				Address:  o.Address, Amount: channels.Sat(o.Amount), Place: place(t),
+				Address:  o.Address, Amount: channels.Sat(o.Amount), Place: p,
 			}
 			if err := f(coin); err != nil {
 				return err
@@ -116,31 +112,4 @@ func (c *Client) Moved(ctx context.Context, f func(channels.Hash) error) error {
 			return nil
 		})
 	})
-}
-
-// eachTransaction calls f with the wallet's transactions from a height on, some blocks at a time, and then those that are in none.
-func (c *Client) eachTransaction(ctx context.Context, since int64, f func(*lnrpc.Transaction) error) error {
-	i, err := c.Info(ctx)
-	if err != nil {
-		return err
-	}
-	for from := max(since, 0); ; from += blocksAtOnce {
-		end := from + blocksAtOnce - 1
-		if end >= i.Height { // and blocks that come meanwhile
-			end = unconfirmed
-		}
-		list, err := ask(ctx, c, "listing transactions", c.lightning.GetTransactions,
-			&lnrpc.GetTransactionsRequest{StartHeight: int32(from), EndHeight: int32(end)})
-		if err != nil {
-			return err
-		}
-		for _, t := range list.Transactions {
-			if err := f(t); err != nil {
-				return err
-			}
-		}
-		if end == unconfirmed {
-			return nil
-		}
-	}
 }
