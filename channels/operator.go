@@ -1,6 +1,8 @@
 package channels
 
 import (
+	"github.com/millrace/millrace/ledger"
+
 	"errors"
 	"fmt"
 	"slices"
@@ -97,7 +99,8 @@ func (r *Rails) Abandon(id ID) error {
 type Counts struct {
 	Came  map[Rail]map[Status]uint64
 	Now   map[Rail]map[Status]int
-	Queue map[string]int // tasks that wait: for the ledger, for a payment's turn, for the node; payouts for a batch
+	Held  map[Rail]ledger.Msat // set aside for them
+	Queue map[string]int       // tasks that wait: for the ledger, for a payment's turn, for the node; payouts for a batch
 }
 
 // count notes a change of status.
@@ -112,7 +115,7 @@ func (r *Rails) count(rail Rail, s Status) {
 
 // Counts is for metrics.
 func (r *Rails) Counts() Counts {
-	c := Counts{Came: make(map[Rail]map[Status]uint64), Now: make(map[Rail]map[Status]int), Queue: map[string]int{
+	c := Counts{Came: make(map[Rail]map[Status]uint64), Now: make(map[Rail]map[Status]int), Held: make(map[Rail]ledger.Msat), Queue: map[string]int{
 		"books": r.books.length(), "payments": r.pays.length(), "questions": r.asks.length()}}
 	r.counting.Lock()
 	for rail, came := range r.came {
@@ -127,6 +130,9 @@ func (r *Rails) Counts() Counts {
 			c.Now[p.Rail] = make(map[Status]int)
 		}
 		c.Now[p.Rail][p.Status]++
+		if p.Hold != 0 && !p.Status.Over() {
+			c.Held[p.Rail] += p.Aside()
+		}
 	}
 	r.queueing.Lock()
 	c.Queue["batch"] = len(r.chain.waiting)

@@ -15,8 +15,11 @@ import (
 	"github.com/millrace/millrace/channels/chain"
 	"github.com/millrace/millrace/channels/lightning"
 	"github.com/millrace/millrace/hub"
+	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/keyring"
+	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store/records"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // rails are the ways in and out of a hub, with the nodes that they go by. The zero value is none.
@@ -25,6 +28,31 @@ type rails struct {
 	lnd     *lightning.Client // nil: nothing goes over Lightning
 	btcd    *chain.Client     // nil: nothing goes on-chain
 	desk    *channels.Rails
+	meter   meter
+}
+
+// meter counts what came in and went out.
+type meter struct{ items, msat *prometheus.CounterVec }
+
+func newMeter() meter {
+	labels := []string{"rail", "direction"}
+	return meter{
+		items: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "millrace_rails_moves_total", Help: "Deposits credited and payouts done since the process started."}, labels),
+		msat:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "millrace_rails_moved_msat_total", Help: "Their money, in msat."}, labels),
+	}
+}
+
+// moved is told of what is done.
+func (m meter) moved(_ ledger.AccountNo, i channels.Item) {
+	if i.State != channels.Settled {
+		return
+	}
+	direction := "out"
+	if i.Incoming {
+		direction = "in"
+	}
+	m.items.WithLabelValues(string(i.Rail), direction).Inc()
+	m.msat.WithLabelValues(string(i.Rail), direction).Add(float64(i.Amount))
 }
 
 // firstMeeting is how long a hub waits for its node the first time, when it learns which one it is.
@@ -36,7 +64,9 @@ func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, 
 	if err != nil {
 		return r, ofData(err)
 	}
+	r.meter = newMeter()
 	c := channels.Config{
+		Moved:   r.meter.moved,
 		Records: r.records, Ledger: h.Book(), Secret: ring.KeysendSecret(), Logger: log, Fatal: fatal,
 		Policy: channels.Policy{BatchEvery: cfg.BatchEvery.Duration},
 	}
@@ -126,6 +156,23 @@ func (r *rails) watch(cfg config, c *channels.Config) error {
 	c.Dust = func(script []byte) channels.Sat { return chain.Dust(script, chain.RelayRate) }
 	c.Replace = chain.Replace
 	return nil
+}
+
+// nodes are what the hub looks after.
+func (r *rails) nodes() (all []api.Node) {
+	if r.lnd != nil {
+		all = append(all, api.Node{Name: "lnd", Ask: func(ctx context.Context) error {
+			n, err := r.lnd.Info(ctx)
+			if err == nil && !n.Synced {
+				err = api.ErrBehind
+			}
+			return err
+		}})
+	}
+	if r.btcd != nil {
+		all = append(all, api.Node{Name: "btcd", Ask: r.btcd.Check})
+	}
+	return all
 }
 
 // close stops what moves, and then lets go of the nodes. What is open goes on at the next start.

@@ -63,7 +63,7 @@ func (c *call) getHealth() *problem {
 	return c.answer(200)
 }
 
-// getReadiness says whether the hub takes payments.
+// getReadiness says whether the hub takes payments. It does without its nodes, too.
 func (c *call) getReadiness() *problem {
 	select {
 	case <-c.hub.Dead():
@@ -75,6 +75,12 @@ func (c *call) getReadiness() *problem {
 	}
 	if c.hub.Full() {
 		return cannotNow(hub.ErrNoSpace)
+	}
+	if lost := c.server.lostNodes(); lost != nil {
+		return c.answerJSON(200, struct {
+			Status string     `json:"status"`
+			Lost   []lostNode `json:"lost"`
+		}{"degraded", lost})
 	}
 	c.begin("status")
 	c.quote("ready")

@@ -5,14 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store/records"
 )
@@ -215,6 +218,38 @@ func TestWithdrawals(t *testing.T) {
 		t.Errorf("%s", list.body)
 	}
 	u.get(base+"/withdrawals/"+r.id()).refused(404, "withdrawal_unknown", "no such")
+}
+
+// TestDegraded: a node that is lost is said, and neither readiness nor payments end with it.
+func TestDegraded(t *testing.T) {
+	var behind atomic.Bool
+	lnd := func(context.Context) error {
+		if behind.Load() {
+			return api.ErrBehind
+		}
+		return errors.New("nobody there")
+	}
+	r := setup{node: newNode(), api: api.Config{Nodes: []api.Node{{Name: "lnd", Ask: lnd}, {Name: "btcd", Ask: func(context.Context) error { return nil }}}}}.rig(t)
+	wait := func(why string) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			a := fmt.Sprint(r.do(ask{method: "GET", path: "/readyz"}).want(200).object()["lost"])
+			if strings.Contains(a, "lnd") && strings.Contains(a, why) && !strings.Contains(a, "btcd") {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(a)
+			}
+		}
+	}
+	wait("no_answer")
+	r.user(10).pay(r.user(0), 1).want(200)
+	behind.Store(true)
+	wait("behind")
+	m := r.metrics()
+	if m[`millrace_node_up{node="lnd"}`] != 0 || m[`millrace_node_up{node="btcd"}`] != 1 || m["millrace_incidents_open"] != 0 {
+		t.Errorf("%v", m)
+	}
 }
 
 // TestNoRails: a hub without rails has none of their routes.

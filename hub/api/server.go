@@ -65,6 +65,7 @@ type Config struct {
 	Metrics        []prometheus.Collector // in /metrics beside the hub's own
 	Webhooks       *webhook.Dispatcher    // nil: none
 	Rails          *channels.Rails        // nil: money moves inside only
+	Nodes          []Node                 // that the rails go by
 	MaxStreams     int                    // event streams and statements open at a time; 0: 256
 }
 
@@ -116,9 +117,11 @@ type Server struct {
 
 	pingPause time.Duration // pingPause, but in tests
 
+	nodes   []*watched
 	life    context.Context // ends with Shutdown
 	end     context.CancelFunc
-	waiting chan struct{} // a token for each request that waits for the rails
+	running sync.WaitGroup // of watch
+	waiting chan struct{}  // a token for each request that waits for the rails
 }
 
 // New makes a server. Serve starts it.
@@ -133,6 +136,9 @@ func New(cfg Config) (*Server, error) {
 	s.life, s.end = context.WithCancel(context.Background())
 	s.waiting = make(chan struct{}, max(1, cfg.MaxConnections/waitingShare))
 	s.calls.New = func() any { return &call{server: s, hub: s.hub} }
+	for _, n := range cfg.Nodes {
+		s.nodes = append(s.nodes, &watched{Node: n})
+	}
 	registry := prometheus.NewRegistry()
 	for _, c := range s.collectors() {
 		if err := registry.Register(c); err != nil {
@@ -149,6 +155,10 @@ func (s *Server) collectors() []prometheus.Collector {
 	if s.cfg.Webhooks != nil {
 		all = append(all, s.cfg.Webhooks.Collectors()...)
 	}
+	if s.cfg.Rails != nil {
+		all = append(all, newRailsMetrics(s.cfg.Rails))
+	}
+	all = append(all, s.nodeMetrics()...)
 	return append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "millrace_streams",
 		Help: "Event streams and statements that are open."}, func() float64 { return float64(s.streams.count()) }))
 }
@@ -174,6 +184,9 @@ func newHTTP(cfg Config, handler fasthttp.RequestHandler) *fasthttp.Server {
 
 // Serve answers requests until Shutdown, which makes it return nil.
 func (s *Server) Serve(ln net.Listener) error {
+	for _, w := range s.nodes {
+		s.running.Go(func() { s.watch(w) })
+	}
 	ln = bounded{Listener: ln, open: s.http.GetOpenConnectionsCount, most: s.cfg.MaxConnections, tls: s.cfg.TLS != nil}
 	if s.cfg.TLS != nil {
 		ln = tls.NewListener(ln, s.cfg.TLS)
@@ -186,7 +199,9 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	s.stop.Do(func() { close(s.stopping); s.end() })
-	return s.http.ShutdownWithContext(ctx)
+	err := s.http.ShutdownWithContext(ctx)
+	s.running.Wait() // what a node is asked ends with life
+	return err
 }
 
 // handle answers one request.

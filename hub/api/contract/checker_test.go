@@ -91,6 +91,7 @@ func newChecker(t testing.TB) *Checker {
 var good = map[string]call{
 	"health":       {method: "GET", path: "/healthz", anonymous: true, status: 200, resp: `{"status":"ok"}`},
 	"ready":        get("/readyz", `{"status":"ready"}`),
+	"degraded":     get("/readyz", `{"status":"degraded","lost":[{"node":"btcd","why":"behind","since":1795000000000}]}`),
 	"metrics":      {method: "GET", path: "/metrics", status: 200, resp: "up 1\n", respType: "text/plain; version=0.0.4; charset=utf-8"},
 	"document":     {method: "GET", path: "/openapi.yaml", status: 200, resp: "openapi: 3.1.0\n", respType: yamlType},
 	"hub":          get("/v1/hub", `{"origin":"http://127.0.0.1:8402","version":"0.1.0","registration":"open","dev":true,"fee_ppm":10000,"max_batch_ops":8192,"id_window_ms":86400000,"id_ahead_ms":60000}`),
