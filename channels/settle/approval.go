@@ -86,8 +86,11 @@ func (d *Desk) ApprovePayout(key channels.Key, by string) (Request, error) {
 		return r, err
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.requests[key] = r
+	g.mu.Unlock()
+	if rails := d.payouts(); rails != nil && len(r.Approvals) >= 2 {
+		rails.Wake()
+	}
 	return r, nil
 }
 

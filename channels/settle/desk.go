@@ -21,6 +21,8 @@ type Rails interface {
 	Payout(key channels.Key) (channels.Payout, error)
 	// Flush has the on-chain payouts that wait cut into batches now.
 	Flush()
+	// Wake has payouts that the gate holds up asked about again soon.
+	Wake()
 }
 
 // The bounds, and what they cost.
@@ -206,6 +208,34 @@ func (d *Desk) voided(no ledger.AccountNo, id ledger.OpID) bool {
 	}
 	p, err := rails.Payout(channels.Key{Account: no, ID: channels.ID(id)})
 	return err == nil && p.Status == channels.Voided
+}
+
+// Counts are of what is in memory, for metrics.
+type Counts struct {
+	Payees   int
+	Runs     map[RunState]int // that are open
+	UnderWay int              // items of them that are not over
+	Tick     time.Time        // the minute that the schedules were last looked at for
+}
+
+// Counts counts.
+func (d *Desk) Counts() Counts {
+	d.book.mu.RLock()
+	c := Counts{Payees: len(d.book.rows), Runs: make(map[RunState]int)}
+	d.book.mu.RUnlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c.Tick = time.Unix(int64(d.tick)*60, 0).UTC()
+	for _, r := range d.open {
+		r.mu.Lock()
+		c.Runs[r.run.State]++
+		c.UnderWay += int(r.run.Items)
+		for _, t := range r.over {
+			c.UnderWay -= t.Count
+		}
+		r.mu.Unlock()
+	}
+	return c
 }
 
 // ErrAccount means that there is no such account, or none that can be settled.

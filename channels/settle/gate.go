@@ -95,8 +95,11 @@ func (g *Gate) decide(no ledger.AccountNo, payout ledger.OpID, amount ledger.Msa
 }
 
 // Check is what the rails ask before they set money aside, and before they send it: see channels.Config.Gate. A payout that is above
-// Rules.TwoOperators, and not one of a run's, waits until two operators have approved it.
+// Rules.TwoOperators, and not one of a run's, waits until two operators have approved it. What stays in the hub is let through.
 func (g *Gate) Check(p channels.Payout) error {
+	if p.Rail == channels.Internal {
+		return nil
+	}
 	if most := g.rules().TwoOperators; most != 0 && p.Pays > most && (g.planned == nil || !g.planned(&p)) {
 		if err := g.approved(&p); err != nil {
 			return err

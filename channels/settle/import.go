@@ -184,6 +184,9 @@ func (d *Desk) examine(ctx context.Context, u *Upload, s *Sheet, in *Import) ([]
 			break
 		}
 		in.FeeLimit += item.FeeLimit
+		if item.Rail != channels.Internal {
+			e.leaving += item.Amount
+		}
 	}
 	e.whole(s, in)
 	for _, p := range s.Problems {
@@ -210,6 +213,7 @@ type examiner struct {
 	onChain   int
 	outputs   []Output // by line
 	invoices  map[string]uint32
+	leaving   ledger.Msat // of the sound lines, what does not stay in the hub
 }
 
 // first finds out where a line goes.
@@ -280,7 +284,7 @@ func (e *examiner) second(l *Line, item *Item, out Output) {
 			l.wrong("amount: it would cost %d msat now, which is above the limit of %d", cost, most)
 		}
 	}
-	if e.rules.MaxPayout != 0 && item.Amount > e.rules.MaxPayout {
+	if item.Rail != channels.Internal && e.rules.MaxPayout != 0 && item.Amount > e.rules.MaxPayout {
 		l.wrong("amount: above the cap of %d msat for a payout", e.rules.MaxPayout)
 	}
 }
@@ -297,13 +301,13 @@ func (e *examiner) whole(s *Sheet, in *Import) {
 	if a, _ := e.desk.cfg.Ledger.Account(no); a.Available < int64(in.Total+in.FeeLimit) {
 		s.wrong("account %s has %d msat; the payments and the limits of their fees are %d", no, a.Available, in.Total+in.FeeLimit)
 	}
-	if e.rules.MaxRun != 0 && in.Total > e.rules.MaxRun {
-		s.wrong("the payments are %d msat, above the cap of %d for a run", in.Total, e.rules.MaxRun)
+	if e.rules.MaxRun != 0 && e.leaving > e.rules.MaxRun {
+		s.wrong("the payments are %d msat, above the cap of %d for a run", e.leaving, e.rules.MaxRun)
 	}
-	if ok, err := e.desk.gate.Room(no, in.Total); err != nil {
+	if ok, err := e.desk.gate.Room(no, e.leaving); err != nil {
 		s.wrong("what the account was paid out today is not known: try again")
 	} else if !ok {
-		s.wrong("the payments are %d msat, above what is left of the cap for the account's day", in.Total)
+		s.wrong("the payments are %d msat, above what is left of the cap for the account's day", e.leaving)
 	}
 }
 

@@ -40,6 +40,37 @@ func (d *Desk) plan(ctx context.Context, s Scope) (Plan, Market, error) {
 	return plan, m, failed
 }
 
+// Explain is what a run would pay an account now, or, if that is nothing, why.
+func (d *Desk) Explain(ctx context.Context, no ledger.AccountNo) (*Due, Left, error) {
+	a, ok := d.cfg.Ledger.Account(no)
+	if !ok || no < ledger.FirstAccount {
+		return nil, Left{}, ErrAccount
+	}
+	m, err := d.cfg.Market(ctx)
+	if err != nil {
+		return nil, Left{}, fmt.Errorf("asking what can leave: %w", err)
+	}
+	d.promised(&m)
+	p := planner{rules: d.Rules(), market: m}
+	var failed error
+	p.roomy = func(no ledger.AccountNo, amount ledger.Msat) bool {
+		ok, err := d.gate.Room(no, amount)
+		failed = errors.Join(failed, err)
+		return ok
+	}
+	d.book.mu.RLock()
+	defer d.book.mu.RUnlock()
+	r := d.book.find(no)
+	if r == nil {
+		return nil, Left{no, NoDestination, ledger.Msat(max(0, a.Available))}, nil
+	}
+	p.add(r, &a)
+	if p.finish(); len(p.plan.Due) == 1 {
+		return &p.plan.Due[0], Left{}, failed
+	}
+	return nil, p.plan.Left[0], failed
+}
+
 // promised takes out of a market what open runs will still take. What they have sent already may be missing from it twice: better so than
 // to plan with the same coins again.
 func (d *Desk) promised(m *Market) {

@@ -290,6 +290,8 @@ func (p *planner) take(c candidate) {
 func (p *planner) room(no ledger.AccountNo, o *offer) Reason {
 	r := &p.rules
 	switch {
+	case o.rail == channels.Internal: // caps are for what leaves the hub
+		return ""
 	case r.MaxPayout != 0 && o.amount > r.MaxPayout:
 		return AbovePayoutCap
 	case p.roomy != nil && !p.roomy(no, o.amount):
@@ -311,7 +313,9 @@ func (p *planner) accept(c candidate, o *offer) {
 	case channels.Chain:
 		p.market.Coins -= o.amount + o.fee
 	}
-	p.run += o.amount
+	if o.rail != channels.Internal {
+		p.run += o.amount
+	}
 	p.plan.Fees += o.fee
 	p.plan.Due = append(p.plan.Due, Due{c.account, o.rail, o.amount, o.fee, c.version})
 }

@@ -105,9 +105,9 @@ func TestPlan(t *testing.T) {
 			{balance: 501, payee: Payee{Internal: to.Internal, Reserve: 500}}, {balance: 500, payee: Payee{Paused: true, Internal: to.Internal}},
 			{balance: 500, payee: Payee{Threshold: 1}}, {balance: 500, payee: to, change: func(r *row) { r.busy = true }}, {balance: -5, payee: to}},
 			"17 internal 500+0, 19 internal 1+0, 16 below_threshold, 18 nothing_due, 20 paused, 21 no_destination, 22 under_way, 23 nothing_due"},
-		{"caps", Rules{MaxPayout: 100, MaxRun: 150}, testMarket,
-			[]holder{{balance: 101, payee: to}, {balance: 100, payee: to}, {balance: 60, payee: to}, {balance: 50, payee: to}, {balance: 1, payee: to}},
-			"17 internal 100+0, 19 internal 50+0, 16 above_payout_cap, 18 above_run_cap, 20 above_run_cap"},
+		{"caps, of what leaves the hub", Rules{MaxPayout: 100_000, MaxRun: 150_000}, testMarket,
+			[]holder{{balance: 110_000, payee: ln}, {balance: 102_000, payee: ln}, {balance: 60_000, payee: ln}, {balance: 52_000, payee: ln}, {balance: 10_000, payee: ln}, {balance: 500_000, payee: to}},
+			"17 lightning 100000+1500, 19 lightning 50000+1250, 21 internal 500000+0, 16 above_payout_cap, 18 above_run_cap, 20 above_run_cap"},
 	} {
 		p := planOf(t, Scope{}, c.rules, c.market, c.in...)
 		if got := p.text(); got != c.want {
@@ -120,7 +120,7 @@ func TestPlan(t *testing.T) {
 // checkPlan checks what holds of every plan.
 func checkPlan(t *testing.T, p *Plan, rules Rules, market Market, in []holder) {
 	t.Helper()
-	var total, fees, lightning, coins ledger.Msat
+	var total, fees, lightning, coins, leaving ledger.Msat
 	seen := ledger.AccountNo(0)
 	for _, d := range p.Due {
 		h := in[d.Account-ledger.FirstAccount]
@@ -131,8 +131,10 @@ func checkPlan(t *testing.T, p *Plan, rules Rules, market Market, in []holder) {
 		if d.Amount == 0 || int64(d.Amount+d.FeeLimit+h.payee.Reserve) > h.balance || d.Amount < h.payee.Threshold && d.Amount+d.FeeLimit+2000 < h.payee.Threshold {
 			t.Fatalf("account %d has %d: %+v", d.Account, h.balance, d)
 		}
-		if rules.MaxPayout != 0 && d.Amount > rules.MaxPayout {
-			t.Fatalf("above the cap: %+v", d)
+		if d.Rail != channels.Internal {
+			if leaving += d.Amount; rules.MaxPayout != 0 && d.Amount > rules.MaxPayout {
+				t.Fatalf("above the cap: %+v", d)
+			}
 		}
 		switch d.Rail {
 		case channels.Lightning:
@@ -150,7 +152,7 @@ func checkPlan(t *testing.T, p *Plan, rules Rules, market Market, in []holder) {
 	for _, tally := range p.NotDue {
 		left += tally.Count
 	}
-	if lightning > market.Lightning || coins > market.Coins || rules.MaxRun != 0 && total > rules.MaxRun ||
+	if lightning > market.Lightning || coins > market.Coins || rules.MaxRun != 0 && leaving > rules.MaxRun ||
 		p.Total != (Tally{len(p.Due), total}) || p.Fees != fees || left+len(p.Due) > len(in) {
 		t.Fatalf("sums: %+v", p)
 	}

@@ -187,6 +187,8 @@ func (w *world) Flush() {
 	w.flushes++
 }
 
+func (w *world) Wake() {}
+
 func (w *world) credit(t testing.TB, no ledger.AccountNo, amount ledger.Msat) {
 	t.Helper()
 	w.apply(t, ledger.Op{Kind: ledger.OpCredit, Actor: ledger.Dev, Target: uint32(no), Amount: amount})

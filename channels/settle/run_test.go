@@ -29,7 +29,19 @@ func TestRunPays(t *testing.T) {
 	if plan.Total.Count != 7 || len(plan.Left) != 1 || plan.NotDue[NoDestination].Count != 0 {
 		t.Fatalf("the preview: %+v", plan)
 	}
+	if due, _, err := r.Explain(t.Context(), 20); err != nil || due == nil || due.Amount == 0 {
+		t.Errorf("why who is due is due: %+v, %v", due, err)
+	}
+	if _, left, err := r.Explain(t.Context(), 25); err != nil || left != (Left{25, BelowThreshold, 10}) {
+		t.Errorf("why who is not due is not: %+v, %v", left, err)
+	}
+	if _, left, err := r.Explain(t.Context(), 28); err != nil || left.Reason != NoDestination {
+		t.Errorf("why who said nothing is not: %+v, %v", left, err)
+	}
 	run := r.start()
+	if c := r.Counts(); c.Payees != 8 || c.UnderWay > 7 {
+		t.Errorf("counts: %+v", c)
+	}
 	if run.State != Running || run.Items != 7 || run.Planned != plan.Total.Amount || run.FeeLimit != plan.Fees {
 		t.Fatalf("the run: %+v", run)
 	}
@@ -268,7 +280,10 @@ func TestBatchIsAskedForOnce(t *testing.T) {
 func TestLargePayoutWaitsForTwoOperators(t *testing.T) {
 	r := startRig(t)
 	must(t, r.SetRules(Rules{TwoOperators: 1000}))
-	p := channels.Payout{Request: channels.Request{Key: channels.Key{Account: 20, ID: channels.ID{1}}, To: "x"}, Pays: 1001}
+	p := channels.Payout{Request: channels.Request{Key: channels.Key{Account: 20, ID: channels.ID{1}}, To: "x"}, Rail: channels.Lightning, Pays: 1001}
+	inside := p
+	inside.Rail = channels.Internal
+	must(t, r.Gate().Check(inside))
 	small := p
 	small.Pays, small.ID = 1000, channels.ID{2}
 	must(t, r.Gate().Check(small))

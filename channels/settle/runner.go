@@ -152,12 +152,13 @@ func (r *runner) promised() (lightning, chain ledger.Msat) {
 func (r *runner) end(i *Item) {
 	r.left--
 	r.report.count(i)
+	amount := i.Amount + i.FeeLimit
 	if len(i.Problems) > 0 {
-		return // it was never planned
+		amount = 0 // it was never planned
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.over.add(i.Rail, i.Amount+i.FeeLimit)
+	r.over.add(i.Rail, amount)
 }
 
 func (r *runner) poke() {
@@ -178,11 +179,10 @@ func (r *runner) loop() {
 	defer cancel()
 	for ctx.Err() == nil {
 		over, err := r.turn()
-		if err != nil {
-			if ctx.Err() == nil {
-				r.d.cfg.Logger.Error("a settlement run is held up", "run", r.id.String(), "err", err)
-			}
-		} else if over {
+		if err != nil && ctx.Err() == nil { // the records cannot be read, or not be written: the next start finds out how far it came
+			r.d.cfg.Logger.Error("a settlement run stops until the next start", "run", r.id.String(), "err", err)
+		}
+		if over || err != nil {
 			return
 		}
 		select {
