@@ -28,7 +28,8 @@ type runner struct {
 	left     uint32            // items that are not over
 	report   Report            // of those that are
 	todo     chan *task
-	turns    int
+	look     bool // it is time to ask how payouts stand
+	looks    int
 	dropped  bool // a cancelled run: nothing waits any more but for another try
 	flushing flushing
 }
@@ -177,6 +178,8 @@ func (r *runner) loop() {
 	}
 	defer working.Wait()
 	defer cancel()
+	r.look = true
+	poll := r.d.cfg.After(r.d.cfg.Poll)
 	for ctx.Err() == nil {
 		over, err := r.turn()
 		if err != nil && ctx.Err() == nil { // the records cannot be read, or not be written: the next start finds out how far it came
@@ -188,7 +191,8 @@ func (r *runner) loop() {
 		select {
 		case <-ctx.Done():
 		case <-r.wake:
-		case <-r.d.cfg.After(r.d.cfg.Poll):
+		case <-poll:
+			r.look, poll = true, r.d.cfg.After(r.d.cfg.Poll)
 		}
 	}
 }

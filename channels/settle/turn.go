@@ -9,7 +9,8 @@ import (
 	"github.com/millrace/millrace/channels"
 )
 
-// collect takes in what the workers have done and what became of the payouts that the rails have.
+// collect takes in what the workers have done and, when it is time for that, what became of the payouts that the rails have: these are
+// thousands, and the workers do thousands of tasks a second.
 func (r *runner) collect() error {
 	r.mu.Lock()
 	answers := r.answers
@@ -43,9 +44,12 @@ func (r *runner) collect() error {
 	if err := r.save(steps); err != nil {
 		return err
 	}
-	steps = nil
-	r.turns++
-	look := r.turns%slowTurns == 0
+	if !r.look {
+		return nil
+	}
+	r.look, steps = false, nil
+	r.looks++
+	look := r.looks%slowLooks == 0
 	held := 0
 	for _, f := range r.flights {
 		if !f.handed || f.item.Stage != Begun || laneOf(&f.item) == slow && !look {
@@ -70,8 +74,8 @@ func (r *runner) collect() error {
 	return r.save(steps)
 }
 
-// slowTurns is with how many looks at what is quick comes one at what is on-chain.
-const slowTurns = 10
+// slowLooks is with how many looks at what is quick comes one at what is on-chain.
+const slowLooks = 10
 
 // later has a task done again after a time. A task at a time is waited for by each item, so there are no more of these than items under way.
 func (r *runner) later(a answer) {
@@ -228,22 +232,33 @@ func (r *runner) flush(held int) {
 	}
 }
 
-// dropWaiting ends what has not begun of a run that was cancelled.
+// dropWaiting ends what has not begun of a run that was cancelled: all of it the first time, and then what would have another try.
 func (r *runner) dropWaiting() error {
-	for {
-		steps, end, err := r.waiting(0, func(*Item) bool { return true }, chunk)
-		if err != nil {
-			return err
-		}
+	drop := func(steps []moved) error {
 		for n := range steps {
 			steps[n].now = steps[n].was.step(event{kind: evDropped, now: r.d.now(), why: Cancelled})
 		}
-		if err := r.save(steps); err != nil {
+		return r.save(steps)
+	}
+	for from := uint32(0); !r.dropped; {
+		steps, end, err := r.waiting(from, func(*Item) bool { return true }, chunk)
+		if err == nil {
+			err = drop(steps)
+		}
+		if err != nil {
 			return err
 		}
-		if end {
-			r.dropped = true
-			return nil
+		if r.dropped = end; !end {
+			from = steps[len(steps)-1].number + 1
 		}
 	}
+	var steps []moved
+	for number := range r.retries {
+		var i Item
+		if found, err := get(r.d.rec, numberKey(r.id, number), &i); err != nil || !found {
+			return errors.Join(err, errors.New("an item is gone"))
+		}
+		steps = append(steps, moved{number: number, was: i})
+	}
+	return drop(steps)
 }
