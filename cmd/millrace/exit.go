@@ -117,6 +117,8 @@ func classify(err error) failure {
 		f.exit, f.Code, f.Retryable = exitUnreachable, "under_way", true
 	case errors.As(err, &failed):
 		f.exit, f.Code = exitRefused, "withdrawal_failed"
+	case is(errFileRefused):
+		f.exit, f.Code = exitRefused, "file_refused"
 	case is(context.Canceled):
 		f.exit, f.Code, f.Retryable = exitInterrupted, "interrupted", true
 	case is(syscall.ENOSPC, syscall.EDQUOT): // whatever it was that did not fit

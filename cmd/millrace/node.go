@@ -104,8 +104,8 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	if n.rails, err = openRails(ctx, cfg, n.hub, ring, log, fatal); err != nil {
 		return n, err
 	}
-	if err := n.rails.desk.Start(); err != nil {
-		return n, ofData(err)
+	if err := n.rails.start(); err != nil {
+		return n, err
 	}
 	n.hub.WatchLag(n.store.Lag)
 	n.hub.WatchSpace(n.store.Space)
@@ -151,7 +151,7 @@ func (n *node) wire(cfg config, log *slog.Logger) (err error) {
 	n.webhooks.Start()
 	n.server, err = api.New(api.Config{
 		Hub: n.hub, Registration: api.Registration(cfg.Registration), InviteCodes: cfg.InviteCodes,
-		Webhooks: n.webhooks, Rails: n.rails.desk, Nodes: n.rails.nodes(), MaxConnections: cfg.MaxConnections, MaxStreams: cfg.MaxStreams, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls, Backups: backups{n.store, n.index},
+		Webhooks: n.webhooks, Rails: n.rails.desk, Settle: n.rails.settle, Nodes: n.rails.nodes(), MaxConnections: cfg.MaxConnections, MaxStreams: cfg.MaxStreams, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls, Backups: backups{n.store, n.index},
 		Metrics: []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), n.rails.meter.items, n.rails.meter.msat},
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/channels"
 	"github.com/millrace/millrace/channels/chain"
 	"github.com/millrace/millrace/channels/lightning"
+	"github.com/millrace/millrace/channels/settle"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/keyring"
@@ -28,6 +29,7 @@ type rails struct {
 	lnd     *lightning.Client // nil: nothing goes over Lightning
 	btcd    *chain.Client     // nil: nothing goes on-chain
 	desk    *channels.Rails
+	settle  *settle.Desk
 	meter   meter
 }
 
@@ -80,8 +82,33 @@ func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, 
 			return r, err
 		}
 	}
+	if r.settle, err = r.openSettlement(c, log, fatal); err != nil {
+		return r, ofData(err)
+	}
+	c.Gate = r.settle.Gate().Check
 	r.desk, err = channels.New(c)
 	return r, err
+}
+
+// openSettlement opens the desk that pays accounts by run, whose gate keeps the operator's caps.
+func (r *rails) openSettlement(c channels.Config, log *slog.Logger, fatal func(error)) (*settle.Desk, error) {
+	nodes := &settle.Nodes{Script: c.Script, Dust: c.Dust}
+	if r.lnd != nil {
+		nodes.Decode, nodes.Assets = r.lnd.Decode, r.lnd.Assets
+	}
+	if r.btcd != nil {
+		nodes.FeeRate = c.Watcher.FeeRate
+	}
+	return settle.Open(settle.Config{Records: c.Records, Ledger: c.Ledger, Network: nodes, Market: nodes.Market, Logger: log, Fatal: fatal})
+}
+
+// start takes up what is under way.
+func (r *rails) start() error {
+	if err := r.desk.Start(); err != nil {
+		return ofData(err)
+	}
+	r.settle.Start(r.desk)
+	return nil
 }
 
 // meet makes the client of lnd. The books of a ledger are about one node: the first that the hub meets, whose key it writes down.
@@ -177,6 +204,9 @@ func (r *rails) nodes() (all []api.Node) {
 
 // close stops what moves, and then lets go of the nodes. What is open goes on at the next start.
 func (r *rails) close() error {
+	if r.settle != nil {
+		r.settle.Close()
+	}
 	if r.desk != nil {
 		r.desk.Close()
 	}

@@ -113,6 +113,7 @@ func TestRegtestMoneyInAndOut(t *testing.T) {
 	fails(t, exitRefused, "paid_before", "withdraw", "--hub", url, "--token-file", creatorFile, "--to", text)
 
 	m.overChain(t, reader, creatorFile)
+	m.settle(t, creatorFile)
 	m.loseNodes(t, creatorFile)
 	var got, want ledger.Msat
 	defer func() {
@@ -193,6 +194,24 @@ func (m *money) overChain(t *testing.T, reader, creator string) {
 	w = ok(t, "withdraw", "--hub", m.url, "--token-file", reader, "--to", home, "--id", w["id"].(string), "--wait", "1m")
 	if w["status"] != "done" || w["txid"] == nil || w["rail"] != string(channels.Chain) {
 		t.Errorf("withdrawal: %v", w)
+	}
+}
+
+// settle pays what is due above a reserve by a run, over Lightning.
+func (m *money) settle(t *testing.T, creator string) {
+	t.Helper()
+	ok(t, "settle", "payee", "--hub", m.url, "--token-file", creator, "--set", "--lightning", m.n.Publisher.Key(), "--reserve-msat", "50000000")
+	plan := ok(t, "settle", "plan", "--hub", m.url, "--token-file", m.operator)
+	run := ok(t, "settle", "run", "--hub", m.url, "--token-file", m.operator)
+	if total := plan["total"].(map[string]any); total["count"] != json.Number("1") || total["amount_msat"] != run["planned_msat"] {
+		t.Errorf("plan %v, run %v", plan, run)
+	}
+	until(t, "the run is closed", func() bool {
+		got := ok(t, "settle", "show", run["id"].(string), "--hub", m.url, "--token-file", m.operator)["run"].(map[string]any)
+		return got["state"] == "closed" && got["report"].(map[string]any)["paid"].(map[string]any)["count"] == json.Number("1")
+	})
+	if r := millrace(t, nil, nil, "settle", "result", run["id"].(string), "--hub", m.url, "--token-file", m.operator); r.code != 0 || !strings.Contains(r.out, ",paid,") {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -115,7 +115,7 @@ func (r *rig) open() {
 		config.Backups = backups{st, r.index}
 	}
 	if r.node != nil {
-		config.Rails = r.makeRails()
+		config.Rails, config.Settle = r.makeRails()
 	}
 	r.server, err = api.New(config)
 	r.must(err)

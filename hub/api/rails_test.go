@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/settle"
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store/records"
@@ -26,6 +27,7 @@ type node struct {
 	made    uint64
 	paid    chan channels.Receipt
 	down    bool
+	slow    atomic.Bool // payments take until it is not
 	decoded map[string]channels.Invoice
 }
 
@@ -66,7 +68,14 @@ func (n *node) Settled(ctx context.Context, _ uint64, f func(channels.Receipt) e
 	}
 }
 
-func (n *node) Pay(_ context.Context, p channels.Payment) (channels.Attempt, error) {
+func (n *node) Pay(ctx context.Context, p channels.Payment) (channels.Attempt, error) {
+	for n.slow.Load() {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return channels.Attempt{}, ctx.Err()
+		}
+	}
 	return channels.Attempt{Stage: channels.Succeeded, Preimage: p.Hash, Fee: 3}, nil
 }
 
@@ -88,7 +97,7 @@ func (n *node) Decode(text string) (channels.Invoice, error) {
 }
 
 func (n *node) Assets(context.Context) (channels.Assets, error) {
-	return channels.Assets{Local: 7, Confirmed: 5}, nil
+	return channels.Assets{Local: 1_000_000_000, Confirmed: 5}, nil
 }
 func (n *node) Address(context.Context) (string, error) { return "sb1qours", nil }
 func (n *node) Coins(context.Context, int64, func(channels.Coin) error) error {
@@ -116,20 +125,23 @@ func railed(t testing.TB) (*rig, *node) {
 }
 
 // rails are what a rig with a node has.
-func (r *rig) makeRails() *channels.Rails {
+func (r *rig) makeRails() (*channels.Rails, *settle.Desk) {
 	db, err := records.Open(records.Options{Dir: filepath.Join(r.dir, "rails"), Create: true, Fatal: func(err error) { r.t.Error(err) }})
 	r.must(err)
-	rails, err := channels.New(channels.Config{Records: db, Ledger: r.hub.Book(), Payer: r.node, Receiver: r.node, Purse: r.node, Watcher: r.node, Node: nodeKey,
+	desk := r.makeDesk(db)
+	rails, err := channels.New(channels.Config{Records: db, Gate: desk.Gate().Check, Ledger: r.hub.Book(), Payer: r.node, Receiver: r.node, Purse: r.node, Watcher: r.node, Node: nodeKey,
 		Clock: func() time.Time { return time.UnixMilli(int64(r.millis.Load())) }, Fatal: func(err error) { r.t.Error(err) }})
 	r.must(err)
 	r.must(rails.Start())
+	desk.Start(rails)
 	r.endRails = func() {
+		desk.Close()
 		rails.Close()
 		if err := db.Close(); err != nil {
 			r.t.Errorf("closing the rails' records: %v", err)
 		}
 	}
-	return rails
+	return rails, desk
 }
 
 // TestDeposits: an invoice is credited when it is paid, and once; an address is the same until something comes by it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/millrace/millrace/channels/settle"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/token"
 	"github.com/millrace/millrace/ledger"
@@ -93,6 +94,28 @@ var routes = []route{
 	{"GET", "/v1/accounts/{}/withdrawals", token.Read, onRails((*call).listWithdrawals)},
 	{"POST", "/v1/accounts/{}/withdrawals", token.Pay, askRails((*call).withdraw)},
 	{"GET", "/v1/accounts/{}/withdrawals/{}", token.Read, askRails((*call).getWithdrawal)},
+	{"GET", "/v1/accounts/{}/settlement", token.Read, onDesk((*call).getPayee)},
+	{"POST", "/v1/accounts/{}/settlement", token.Pay, onDesk((*call).setPayee)},
+	{"POST", "/v1/accounts/{}/settlement/fee-share", token.Operator, onDesk((*call).setFeeShare)},
+	{"GET", "/v1/accounts/{}/settlement/items", token.Read, onDesk((*call).settledItems)},
+	{"GET", "/v1/accounts/{}/imports", token.Read, onDesk((*call).listImports)},
+	{"POST", "/v1/accounts/{}/imports", token.Pay, askDesk((*call).addImport)},
+	{"GET", "/v1/accounts/{}/imports/{}", token.Read, onDesk((*call).getImport)},
+	{"GET", "/v1/accounts/{}/imports/{}/result", token.Read, onDesk((*call).importResult)},
+	{"GET", "/v1/settlement/rules", token.Operator, onDesk((*call).getRules)},
+	{"POST", "/v1/settlement/rules", token.Operator, onDesk((*call).setRules)},
+	{"GET", "/v1/settlement/plan", token.Operator, askDesk((*call).plan)},
+	{"GET", "/v1/settlement/requests", token.Operator, onDesk((*call).listRequests)},
+	{"POST", "/v1/settlement/requests/{}/{}/approve", token.Operator, onDesk((*call).approvePayout)},
+	{"GET", "/v1/settlement/runs", token.Operator, onDesk((*call).listRuns)},
+	{"POST", "/v1/settlement/runs", token.Operator, askDesk((*call).startRun)},
+	{"GET", "/v1/settlement/runs/{}", token.Operator, onDesk((*call).getRun)},
+	{"POST", "/v1/settlement/runs/{}/approve", token.Operator, onRun((*settle.Desk).Approve)},
+	{"POST", "/v1/settlement/runs/{}/pause", token.Operator, onRun((*settle.Desk).Pause)},
+	{"POST", "/v1/settlement/runs/{}/resume", token.Operator, onRun(resumeRun)},
+	{"POST", "/v1/settlement/runs/{}/cancel", token.Operator, onRun((*settle.Desk).Cancel)},
+	{"GET", "/v1/settlement/runs/{}/items", token.Operator, onDesk((*call).runItems)},
+	{"GET", "/v1/settlement/runs/{}/result", token.Operator, onDesk((*call).runResult)},
 	{"GET", "/v1/webhooks", token.Operator, operatorHook((*call).listHooks)},
 	{"POST", "/v1/webhooks", token.Operator, operatorHook((*call).addHook)},
 	{"DELETE", "/v1/webhooks/{}", token.Operator, operatorHook((*call).removeHook)},

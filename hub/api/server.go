@@ -13,11 +13,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/settle"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/webhook"
 	"github.com/millrace/millrace/ledger"
@@ -65,6 +67,7 @@ type Config struct {
 	Metrics        []prometheus.Collector // in /metrics beside the hub's own
 	Webhooks       *webhook.Dispatcher    // nil: none
 	Rails          *channels.Rails        // nil: money moves inside only
+	Settle         *settle.Desk           // nil: nobody is settled; with Rails only
 	Nodes          []Node                 // that the rails go by
 	MaxStreams     int                    // event streams and statements open at a time; 0: 256
 }
@@ -168,7 +171,7 @@ func newHTTP(cfg Config, handler fasthttp.RequestHandler) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:                      handler,
 		ErrorHandler:                 unreadable,
-		HeaderReceived:               bodyLimit,
+		HeaderReceived:               func(h *fasthttp.RequestHeader) fasthttp.RequestConfig { return bodyLimit(cfg.Hub, h) },
 		NoDefaultServerHeader:        true,
 		Concurrency:                  cfg.MaxConnections + spareWorkers,
 		ReadBufferSize:               maxHeader,
@@ -216,14 +219,21 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.calls.Put(c)
 }
 
-// bodyLimit lets only batches be large. A connection on which a body came in chunks is not used again: what a proxy in front
+// bodyLimit lets only batches be large, and files of payments of those who have a token. A connection on which a body came in chunks is not used again: what a proxy in front
 // took for the rest of that body could be meant as the next request (RFC 9112, section 6.1).
-func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+func bodyLimit(known *hub.Hub, h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	if h.ContentLength() == -1 || len(h.Peek(fasthttp.HeaderTransferEncoding)) > 0 {
 		h.SetConnectionClose()
 	}
 	if string(h.RequestURI()) == "/v1/batches" {
 		return fasthttp.RequestConfig{MaxRequestBodySize: maxBatchBody}
+	}
+	if isImport(string(h.RequestURI())) {
+		if text, ok := strings.CutPrefix(string(h.Peek(fasthttp.HeaderAuthorization)), "Bearer "); ok {
+			if _, err := known.Verify([]byte(text)); err == nil {
+				return fasthttp.RequestConfig{MaxRequestBodySize: maxImportBody}
+			}
+		}
 	}
 	return fasthttp.RequestConfig{}
 }
@@ -237,7 +247,7 @@ func unreadable(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &small):
 		p = problem{status: 431, code: "headers_too_large", detail: fmt.Sprintf("request line and headers take at most %d bytes", maxHeader)}
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		p = problem{status: 413, code: "body_too_large", detail: fmt.Sprintf("a batch takes at most %d bytes, any other body %d", maxBatchBody, maxBody)}
+		p = problem{status: 413, code: "body_too_large", detail: fmt.Sprintf("a batch takes at most %d bytes, a file of payments %d, any other body %d", maxBatchBody, maxImportBody, maxBody)}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		p = problem{status: 408, code: "request_timeout", retryable: true, detail: "the request did not arrive whole in time"}
 	}

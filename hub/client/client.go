@@ -93,10 +93,14 @@ func (c *Client) URL() string { return c.cfg.Hub }
 // call is one operation.
 type call struct {
 	method, path string
-	body         any  // sent as JSON; nil: none
-	anonymous    bool // the token is left out
-	once         bool // not idempotent: sent again only if it certainly did not arrive
+	body         any    // sent as JSON; nil: none
+	raw          []byte // sent as it is, in place of body; nil: none
+	anonymous    bool   // the token is left out
+	once         bool   // not idempotent: sent again only if it certainly did not arrive
 }
+
+// anything is an answer that is decoded elsewhere.
+type anything []byte
 
 // ask sends a call and decodes the answer, which must be one to what was asked.
 func ask[A any](ctx context.Context, c *Client, op call, check func(A) checks) (A, error) {
@@ -113,7 +117,7 @@ func ask[A any](ctx context.Context, c *Client, op call, check func(A) checks) (
 
 // do sends a call until it is answered, refused or given up, and decodes the answer.
 func (c *Client) do(ctx context.Context, op call, answer any) error {
-	var body []byte
+	body := op.raw
 	if op.body != nil {
 		var err error
 		if body, err = json.Marshal(op.body); err != nil {
@@ -164,7 +168,7 @@ func (c *Client) try(ctx context.Context, op call, body []byte, answer any) erro
 	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	var reader io.Reader // an interface of a nil *bytes.Reader would be a body
-	if op.body != nil {
+	if body != nil {
 		reader = bytes.NewReader(body)
 	}
 	req, err := http.NewRequestWithContext(attempt, op.method, c.cfg.Hub+op.path, reader)
@@ -172,12 +176,15 @@ func (c *Client) try(ctx context.Context, op call, body []byte, answer any) erro
 		return err
 	}
 	text, isText := answer.(*[]byte)
+	object, isAny := answer.(*anything)
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	if isText {
-		req.Header.Set("Accept", "text/plain, application/problem+json")
+		req.Header.Set("Accept", "text/*, application/problem+json")
 	}
 	if op.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	} else if op.raw != nil {
+		req.Header.Set("Content-Type", "application/octet-stream")
 	}
 	if c.cfg.Token != "" && !op.anonymous {
 		req.Header.Set("Authorization", "Bearer "+c.cfg.Token)
@@ -195,7 +202,10 @@ func (c *Client) try(ctx context.Context, op call, body []byte, answer any) erro
 		return fmt.Errorf("%w: more than %d bytes", ErrAnswer, maxAnswer)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return readProblem(resp, data)
-	case isText && !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain"):
+	case isAny:
+		*object = data
+		return nil
+	case isText && !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/"):
 		return fmt.Errorf("%w: it is no text", ErrAnswer)
 	case isText:
 		*text = data

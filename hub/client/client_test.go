@@ -97,6 +97,9 @@ func stub(w http.ResponseWriter, r *http.Request) {
 	if f, has := onRails[op]; has {
 		a, ok = f, true
 	}
+	if f, has := onDesk[op]; has {
+		a, ok = f, true
+	}
 	if !ok {
 		http.NotFound(w, r)
 		return
@@ -108,7 +111,7 @@ func stub(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(op, "/events"):
 		w.Header().Set("Content-Type", "text/event-stream")
-	case strings.HasSuffix(op, "/statement"):
+	case strings.HasSuffix(op, "/statement"), strings.HasSuffix(op, "/result"):
 		w.Header().Set("Content-Type", "text/csv")
 		w.Header().Set("Content-Disposition", `attachment; filename="x.csv"`)
 	case a.body[0] != '{':
@@ -232,6 +235,7 @@ func TestEveryOperationConforms(t *testing.T) {
 	every(t, c)
 	everyFollowing(t, c)
 	everyRail(t, c)
+	everySettlement(t, c)
 	for _, op := range checker.Operations() {
 		if strings.Contains(op, "/v1/") && !slices.Contains(checker.Seen(), op) {
 			t.Errorf("%s: the client has no call for it", op)

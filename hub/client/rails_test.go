@@ -26,6 +26,91 @@ var onRails = map[string]stubbed{
 	"GET /v1/accounts/ag0g/withdrawals/" + id:  {200, withdrawalBody},
 }
 
+const (
+	runBody     = `{"id":"` + id + `","cause":"operator","made":1795000000000,"state":"running","items":1,"planned_msat":5,"by_rail":{"lightning":{"count":1,"amount_msat":5}},"fee_limit_msat":1}`
+	itemsBody   = `{"items":[{"run":"` + id + `","number":0,"account":"ag0g","to":{"way":"account","text":"ah0h"},"rail":"internal","amount_msat":5,"fee_limit_msat":0,"stage":"paid"}]}`
+	payeeBody   = `{"account":"ag0g","lightning":"a@b.example","version":1}`
+	waitingBody = `{"account":"ag0g","id":"` + id + `","to":"lnsb10n1","amount_msat":5,"approvals":[]}`
+	runPath     = "/v1/settlement/runs/" + id
+)
+
+// onDesk is answers, of settlement.
+var onDesk = map[string]stubbed{
+	"GET /v1/accounts/ag0g/settlement":                     {200, payeeBody},
+	"POST /v1/accounts/ag0g/settlement":                    {200, payeeBody},
+	"POST /v1/accounts/ag0g/settlement/fee-share":          {200, payeeBody},
+	"GET /v1/accounts/ag0g/settlement/items":               {200, itemsBody},
+	"GET /v1/accounts/ag0g/imports":                        {200, `{"runs":[` + runBody + `]}`},
+	"POST /v1/accounts/ag0g/imports":                       {200, `{"accepted":true,"repeated":false,"file":{"id":"m","sha256":"","format":"csv","lines":1},"total_msat":5,"fee_limit_msat":1}`},
+	"GET /v1/accounts/ag0g/imports/" + id:                  {200, runBody},
+	"GET /v1/accounts/ag0g/imports/" + id + "/result":      {200, "a,b\n"},
+	"GET /v1/settlement/rules":                             {200, `{"max_payout_msat":5}`},
+	"POST /v1/settlement/rules":                            {200, `{"max_payout_msat":5}`},
+	"GET /v1/settlement/plan":                              {200, `{"total":{"count":1,"amount_msat":5},"fee_limit_msat":0,"by_rail":{},"not_due":{},"due":[],"left":[],"market":{"lightning_msat":5,"lightning_largest_msat":5,"coins_msat":5,"rate_sat_per_kvb":1000}}`},
+	"GET /v1/settlement/requests":                          {200, `{"requests":[` + waitingBody + `]}`},
+	"POST /v1/settlement/requests/ag0g/" + id + "/approve": {200, waitingBody},
+	"GET /v1/settlement/runs":                              {200, `{"runs":[` + runBody + `]}`},
+	"POST /v1/settlement/runs":                             {201, runBody},
+	"GET " + runPath:                                       {200, runBody},
+	"POST " + runPath + "/approve":                         {200, runBody},
+	"POST " + runPath + "/pause":                           {200, runBody},
+	"POST " + runPath + "/resume":                          {200, runBody},
+	"POST " + runPath + "/cancel":                          {200, runBody},
+	"GET " + runPath + "/items":                            {200, itemsBody},
+	"GET " + runPath + "/result":                           {200, "a,b\n"},
+}
+
+// everySettlement calls every operation of settlement once.
+func everySettlement(t *testing.T, c *client.Client) {
+	ctx, no := context.Background(), ledger.AccountNo(16)
+	good := func(what string, ok bool, err error) {
+		t.Helper()
+		if err != nil || !ok {
+			t.Errorf("%s: %v, %v", what, ok, err)
+		}
+	}
+	p, err := c.Settlement(ctx, no)
+	good("payee", p.Version == 1, err)
+	p, err = c.SetSettlement(ctx, no, client.SettlementSettings{Lightning: "a@b.example"})
+	good("set", p.Lightning == "a@b.example", err)
+	p, err = c.SetFeeShare(ctx, no, 5)
+	good("share", p.Version == 1, err)
+	items, err := c.Settled(ctx, no, 5)
+	good("settled", len(items) == 1 && items[0].Stage == "paid", err)
+	runs, err := c.Imports(ctx, no, 5)
+	good("imports", len(runs) == 1, err)
+	in, err := c.Import(ctx, no, client.Upload{Format: "csv", DryRun: true, Body: []byte("to,amount_msat\n")})
+	good("import", in.Accepted && in.TotalMsat == 5, err)
+	r, err := c.ImportRun(ctx, no, id)
+	good("import", r.ID == id, err)
+	text, err := c.ImportResult(ctx, no, id, "csv")
+	good("result", string(text) == "a,b\n", err)
+	rules, err := c.Rules(ctx)
+	good("rules", rules["max_payout_msat"] == 5, err)
+	rules, err = c.SetRules(ctx, rules)
+	good("set rules", len(rules) == 1, err)
+	plan, err := c.Plan(ctx)
+	good("plan", plan.Total.AmountMsat == 5, err)
+	waiting, err := c.Waiting(ctx)
+	good("waiting", len(waiting) == 1, err)
+	word, err := c.ApprovePayout(ctx, no, id)
+	good("approve", word.AmountMsat == 5, err)
+	r, err = c.StartRun(ctx, true)
+	good("start", r.ID == id, err)
+	runs, err = c.Runs(ctx, 5)
+	good("runs", len(runs) == 1, err)
+	r, err = c.Run(ctx, id)
+	good("run", r.ByRail["lightning"].Count == 1, err)
+	for _, verb := range []string{"approve", "pause", "resume", "cancel"} {
+		r, err = c.OnRun(ctx, id, verb)
+		good(verb, r.State == "running", err)
+	}
+	items, err = c.RunItems(ctx, id, 0, 5)
+	good("items", len(items) == 1, err)
+	text, err = c.RunResult(ctx, id, "csv")
+	good("result", string(text) == "a,b\n", err)
+}
+
 // everyRail calls every operation of the rails once.
 func everyRail(t *testing.T, c *client.Client) {
 	ctx, no := context.Background(), ledger.AccountNo(16)

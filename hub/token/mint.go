@@ -30,6 +30,7 @@ type Grant struct {
 	Scopes   Scope            // what it may do; zero: nothing
 	Expires  time.Time        // the moment from which it is refused, in UTC; zero: never
 	MaxMsat  ledger.Msat      // the most that one call may move, in msat; zero: no cap
+	ID       [16]byte         // which token of the hub's it was made of: narrowing one keeps it
 }
 
 // Issue makes a token for an account, with every scope but Operator unless the limits narrow it.
@@ -90,7 +91,7 @@ func (m *Mint) verify(text []byte) (Grant, error) {
 	if err != nil {
 		return Grant{}, ErrSignature
 	}
-	g := Grant{Account: id.account, Scopes: accountScopes}
+	g := Grant{Account: id.account, Scopes: accountScopes, ID: id.random}
 	if id.kind == kindOperator {
 		g.Scopes = Operator | Read
 	}

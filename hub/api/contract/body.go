@@ -24,6 +24,7 @@ const (
 	yamlType    = "application/yaml"
 	octetType   = "application/octet-stream"
 	csvType     = "text/csv"
+	xmlType     = "text/xml"
 	eventsType  = "text/event-stream"
 	parquetType = "application/vnd.apache.parquet"
 )
@@ -143,7 +144,7 @@ func (c *compiler) body(name string, schema *jsonschema.Schema, response bool) (
 	switch name {
 	case jsonType, problemType:
 		return jsonBody{schema}, nil
-	case textType, yamlType, csvType:
+	case textType, yamlType, csvType, xmlType:
 		return textBody{schema}, nil
 	case octetType:
 		return binaryBody(checkOctets), nil

@@ -165,6 +165,7 @@ func TestGoodExchanges(t *testing.T) {
 	all := maps.Clone(good)
 	maps.Copy(all, goodFollowing)
 	maps.Copy(all, goodRails)
+	maps.Copy(all, goodSettlement)
 	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			if err := c.check(checker); err != nil {

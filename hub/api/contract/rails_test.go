@@ -8,6 +8,40 @@ const (
 		`","preimage":"` + digest + `","deadline":1795000000000,"made":1795000000000,"changed":1795000000000}`
 )
 
+const (
+	runResp   = `{"id":"` + anyUUID + `","cause":"operator","by":"op-0a","made":1795000000000,"state":"running","items":1,"planned_msat":5,"by_rail":{"lightning":{"count":1,"amount_msat":5}},"fee_limit_msat":1}`
+	itemResp  = `{"run":"` + anyUUID + `","number":0,"account":"ag0g","to":{"way":"account","text":"ah0h"},"rail":"internal","amount_msat":5,"fee_limit_msat":0,"stage":"paid","try":1}`
+	payeeResp = `{"account":"ag0g","lightning":"a@b.example","version":1,"changed":1795000000000,"output":{"vsize":0,"dust":0}}`
+	waitsResp = `{"account":"ag0g","id":"` + anyUUID + `","to":"lnsb10n1","amount_msat":5,"approvals":[{"by":"op-0a","time":1795000000000}]}`
+	runPath   = "/v1/settlement/runs/" + anyUUID
+)
+
+// goodSettlement is good for settlement.
+var goodSettlement = map[string]call{
+	"payee":       get("/v1/accounts/ag0g/settlement", payeeResp),
+	"payee set":   post("/v1/accounts/ag0g/settlement", `{"lightning":"a@b.example","schedule":{"daily":"06:30"}}`, 200, payeeResp),
+	"fee share":   post("/v1/accounts/ag0g/settlement/fee-share", `{"percent":50}`, 200, payeeResp),
+	"settled":     get("/v1/accounts/ag0g/settlement/items?limit=5", `{"items":[`+itemResp+`]}`),
+	"imports":     get("/v1/accounts/ag0g/imports", `{"runs":[`+runResp+`],"next":"march"}`),
+	"import":      {method: "POST", path: "/v1/accounts/ag0g/imports?format=csv&dry_run=yes", req: "to,amount\n", reqType: octetType, status: 200, resp: `{"accepted":true,"repeated":false,"file":{"id":"march","sha256":"` + digest + `","format":"csv","lines":1},"total_msat":5,"fee_limit_msat":1}`},
+	"one import":  get("/v1/accounts/ag0g/imports/"+anyUUID, runResp),
+	"result":      withHeader(call{method: "GET", path: "/v1/accounts/ag0g/imports/" + anyUUID + "/result?format=pain.002", status: 200, resp: "<Document/>", respType: "text/xml; charset=utf-8"}, "Content-Disposition", `attachment; filename="x.xml"`),
+	"rules":       get("/v1/settlement/rules", `{"max_payout_msat":5}`),
+	"rules set":   post("/v1/settlement/rules", `{"max_payout_msat":5}`, 200, `{"max_payout_msat":5}`),
+	"plan":        get("/v1/settlement/plan", `{"total":{"count":0,"amount_msat":0},"fee_limit_msat":0,"by_rail":{},"not_due":{},"due":[],"left":[],"market":{"lightning_msat":5,"lightning_largest_msat":5,"coins_msat":5,"rate_sat_per_kvb":1000}}`),
+	"waiting":     get("/v1/settlement/requests", `{"requests":[`+waitsResp+`]}`),
+	"word":        post("/v1/settlement/requests/ag0g/"+anyUUID+"/approve", ``, 200, waitsResp),
+	"runs":        get("/v1/settlement/runs?limit=1", `{"runs":[`+runResp+`]}`),
+	"run start":   post("/v1/settlement/runs", `{"hold":true}`, 201, runResp),
+	"run":         get(runPath, runResp),
+	"run approve": post(runPath+"/approve", ``, 200, runResp),
+	"run pause":   post(runPath+"/pause", ``, 200, runResp),
+	"run resume":  post(runPath+"/resume", ``, 200, runResp),
+	"run cancel":  post(runPath+"/cancel", `{}`, 200, runResp),
+	"run items":   get(runPath+"/items?from=1", `{"items":[`+itemResp+`]}`),
+	"run result":  withHeader(call{method: "GET", path: runPath + "/result", status: 200, resp: "a,b\n", respType: "text/csv; charset=utf-8; header=present"}, "Content-Disposition", `attachment; filename="x.csv"`),
+}
+
 // goodRails is good for what money comes in and goes out by.
 var goodRails = map[string]call{
 	"invoice":      post("/v1/accounts/ag0g/deposits", `{"amount_msat":1000,"memo":"m","expires_in_s":60,"private":true}`, 201, invoiceResp),

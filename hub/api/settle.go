@@ -1,0 +1,422 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/settle"
+	"github.com/millrace/millrace/ledger"
+)
+
+// onDesk is for routes that a hub without settlement does not have.
+func onDesk(handle func(*call) *problem) func(*call) *problem {
+	return func(c *call) *problem {
+		if c.server.cfg.Settle == nil {
+			return &problem{status: 404, code: "route_unknown", detail: "this hub settles nobody"}
+		}
+		return handle(c)
+	}
+}
+
+// askDesk is onDesk for what asks the nodes, or writes much.
+func askDesk(handle railsHandler) func(*call) *problem { return onDesk(askRails(handle)) }
+
+// operator names who a token of the operator's was given to: by what the hub has signed, which its holder cannot change.
+func (c *call) operator() string { return "op-" + hex.EncodeToString(c.grant.ID[:6]) }
+
+// whole tokens alone change where an account's money goes by itself.
+func (c *call) unnarrowed() *problem {
+	if narrowed(c.grant) {
+		return &problem{status: 403, code: "token_narrowed", detail: "it outlives the token: it takes one with all scopes, without a cap, that does not expire"}
+	}
+	return nil
+}
+
+// into reads the body as a JSON object whose members are those of a struct, and no others.
+func (c *call) into(v any) *problem {
+	o := c.body(false)
+	if o.err != nil {
+		return o.err
+	}
+	d := json.NewDecoder(bytes.NewReader(c.ctx.Request.Body()))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return malformed("%s", clip(err.Error()))
+	}
+	return nil
+}
+
+func (c *call) deskProblem(err error) *problem {
+	for _, r := range []struct {
+		err    error
+		status int
+		code   string
+	}{
+		{settle.ErrUnknownRun, 404, "run_unknown"}, {settle.ErrAccount, 404, "account_unknown"}, {settle.ErrState, 409, "run_state"},
+		{settle.ErrOperator, 409, "operator_refused"}, {settle.ErrNothingDue, 409, "nothing_due"}, {settle.ErrTooManyRuns, 409, "too_many"},
+		{settle.ErrFileID, 409, "id_reused"}, {settle.ErrUpload, 422, "file_refused"}, {settle.ErrFormat, 422, "format_unknown"},
+		{settle.ErrPayee, 422, "payee_invalid"}, {settle.ErrRules, 422, "rules_invalid"}, {settle.ErrClosed, 503, "stopping"},
+	} {
+		if errors.Is(err, r.err) {
+			return &problem{status: r.status, code: r.code, retryable: r.status == 503, detail: err.Error()}
+		}
+	}
+	return c.railsProblem(err)
+}
+
+// payee is how an account is settled, in answers.
+type payee struct {
+	Account string `json:"account"`
+	settle.Payee
+	Last *settle.Status `json:"last,omitempty"`
+}
+
+func (c *call) getPayee() *problem {
+	no, p := c.ownAccount()
+	if p != nil {
+		return p
+	}
+	got, last, err := c.server.cfg.Settle.Payee(no)
+	if err != nil {
+		return c.deskProblem(err)
+	}
+	return c.answerJSON(200, payee{no.String(), got, last})
+}
+
+// setPayee replaces an account's settings. Who may pay everything the account has may say where it goes.
+func (c *call) setPayee() *problem {
+	no, p := c.ownAccount()
+	if p != nil {
+		return p
+	}
+	if p := c.unnarrowed(); p != nil {
+		return p
+	}
+	var b struct {
+		Lightning string            `json:"lightning"`
+		Address   string            `json:"address"`
+		Internal  string            `json:"internal"`
+		Prefer    settle.Preference `json:"prefer"`
+		Threshold ledger.Msat       `json:"threshold_msat"`
+		Reserve   ledger.Msat       `json:"reserve_msat"`
+		Schedule  settle.Schedule   `json:"schedule"`
+		MaxFee    uint32            `json:"max_fee_ppm"`
+		Paused    bool              `json:"paused"`
+	}
+	if p := c.into(&b); p != nil {
+		return p
+	}
+	got, err := c.server.cfg.Settle.SetPayee(no, settle.Payee{Lightning: b.Lightning, Address: b.Address, Internal: b.Internal, Prefer: b.Prefer,
+		Threshold: b.Threshold, Reserve: b.Reserve, Schedule: b.Schedule, MaxFee: b.MaxFee, Paused: b.Paused})
+	if err != nil {
+		return c.deskProblem(err)
+	}
+	return c.answerJSON(200, payee{no.String(), got, nil})
+}
+
+func (c *call) setFeeShare() *problem {
+	no, p := c.ownAccount()
+	if p != nil {
+		return p
+	}
+	o := c.body(false)
+	percent := o.whole("percent", 0, 100, true)
+	if p := o.end(); p != nil {
+		return p
+	}
+	got, err := c.server.cfg.Settle.SetFeeShare(no, uint8(percent))
+	if err != nil {
+		return c.deskProblem(err)
+	}
+	return c.answerJSON(200, payee{no.String(), got, nil})
+}
+
+func (c *call) getRules() *problem { return c.answerJSON(200, c.server.cfg.Settle.Rules()) }
+
+func (c *call) setRules() *problem {
+	var r settle.Rules
+	if p := c.into(&r); p != nil {
+		return p
+	}
+	if err := c.server.cfg.Settle.SetRules(r); err != nil {
+		return c.deskProblem(err)
+	}
+	return c.answerJSON(200, c.server.cfg.Settle.Rules())
+}
+
+// due is a payment of a plan, in answers.
+type due struct {
+	Account  string        `json:"account"`
+	Rail     channels.Rail `json:"rail"`
+	Amount   ledger.Msat   `json:"amount_msat"`
+	FeeLimit ledger.Msat   `json:"fee_limit_msat"`
+}
+
+// maxDue bounds how many payments of a plan are told one by one.
+const maxDue = 1000
+
+// plan is what a run would pay now. Nothing is written.
+func (c *call) plan(ctx context.Context) *problem {
+	p, m, err := c.server.cfg.Settle.Preview(ctx)
+	if err != nil {
+		return c.deskProblem(err)
+	}
+	type left struct {
+		Account string        `json:"account"`
+		Reason  settle.Reason `json:"reason"`
+		Amount  ledger.Msat   `json:"amount_msat"`
+	}
+	a := struct {
+		Total  settle.Tally                   `json:"total"`
+		Fees   ledger.Msat                    `json:"fee_limit_msat"`
+		ByRail map[channels.Rail]settle.Tally `json:"by_rail"`
+		NotDue map[settle.Reason]settle.Tally `json:"not_due"`
+		Due    []due                          `json:"due"`
+		Left   []left                         `json:"left"`
+		Market settle.Market                  `json:"market"`
+	}{p.Total, p.Fees, filled(p.ByRail), filled(p.NotDue), []due{}, []left{}, m}
+	for _, d := range p.Due[:min(len(p.Due), maxDue)] {
+		a.Due = append(a.Due, due{d.Account.String(), d.Rail, d.Amount, d.FeeLimit})
+	}
+	for _, l := range p.Left[:min(len(p.Left), maxDue)] {
+		a.Left = append(a.Left, left{l.Account.String(), l.Reason, l.Amount})
+	}
+	return c.answerJSON(200, a)
+}
+
+func (c *call) startRun(ctx context.Context) *problem {
+	o := c.body(true)
+	hold := o.flag("hold")
+	if p := o.end(); p != nil {
+		return p
+	}
+	r, err := c.server.cfg.Settle.StartRun(ctx, c.operator(), hold)
+	if err != nil {
+		return c.deskProblem(err)
+	}
+	return c.answerJSON(201, newRun(r))
+}
+
+// run is one in answers: an account is told by its name.
+type run struct {
+	settle.Run
+	Account string `json:"account,omitempty"`
+}
+
+func newRun(r settle.Run) run {
+	a := run{Run: r}
+	if r.Account != 0 {
+		a.Account = r.Account.String()
+	}
+	a.ByRail = filled(a.ByRail)
+	if r.Report != nil {
+		report := *r.Report
+		report.ByRail, report.Reasons = filled(report.ByRail), filled(report.Reasons)
+		a.Report = &report
+	}
+	return a
+}
+
+// filled is an empty map for none, which JSON has as an object.
+func filled[M ~map[K]settle.Tally, K comparable](m M) M {
+	if m == nil {
+		m = M{}
+	}
+	return m
+}
+
+// runList is a page of runs.
+type runList struct {
+	Runs []run  `json:"runs"`
+	Next string `json:"next,omitempty"`
+}
+
+func (c *call) listRuns() *problem {
+	q := c.query()
+	limit := int(q.whole("limit", 1, settle.MaxPage, defaultPage))
+	before := q.uuid("before")
+	if p := q.end(); p != nil {
+		return p
+	}
+	found, err := c.server.cfg.Settle.Runs(before, limit)
+	if err != nil {
+		return c.deskProblem(err)
+	}
+	return c.answerJSON(200, newRunList(found, limit))
+}
+
+func newRunList(found []settle.Run, limit int) runList {
+	a := runList{Runs: []run{}}
+	for _, r := range found {
+		a.Runs = append(a.Runs, newRun(r))
+	}
+	if len(found) == limit {
+		a.Next = found[len(found)-1].ID.String()
+	}
+	return a
+}
+
+// uuid is zero for a parameter that is not there.
+func (q *query) uuid(name string) (id channels.ID) {
+	if text := q.text(name); text != nil && id.UnmarshalText(text) != nil {
+		q.fail("%s must be a UUID", name)
+	}
+	return id
+}
+
+// runHandler is for routes about one run.
+func (c *call) withRun(do func(id channels.ID) (settle.Run, error)) *problem {
+	var id channels.ID
+	if id.UnmarshalText(c.name) != nil {
+		return malformed("a run is named by a UUID")
+	}
+	r, err := do(id)
+	if err != nil {
+		return c.deskProblem(err)
+	}
+	return c.answerJSON(200, newRun(r))
+}
+
+func (c *call) getRun() *problem { return c.withRun(c.server.cfg.Settle.Run) }
+
+// onRun is for what an operator does to a run.
+func onRun(do func(d *settle.Desk, id channels.ID, by string) (settle.Run, error)) func(*call) *problem {
+	return onDesk(func(c *call) *problem {
+		o := c.body(true)
+		if p := o.end(); p != nil {
+			return p
+		}
+		return c.withRun(func(id channels.ID) (settle.Run, error) { return do(c.server.cfg.Settle, id, c.operator()) })
+	})
+}
+
+func resumeRun(d *settle.Desk, id channels.ID, _ string) (settle.Run, error) { return d.Resume(id) }
+
+// item is one in answers.
+type item struct {
+	settle.Numbered
+	Account string `json:"account"`
+}
+
+func (c *call) runItems() *problem {
+	var id channels.ID
+	if id.UnmarshalText(c.name) != nil {
+		return malformed("a run is named by a UUID")
+	}
+	q := c.query()
+	limit, from := int(q.whole("limit", 1, settle.MaxPage, defaultPage)), q.whole("from", 0, settle.MaxItems, 0)
+	if p := q.end(); p != nil {
+		return p
+	}
+	if _, err := c.server.cfg.Settle.Run(id); err != nil {
+		return c.deskProblem(err)
+	}
+	found, err := c.server.cfg.Settle.Items(id, uint32(from), limit)
+	if err != nil {
+		return c.deskProblem(err)
+	}
+	return c.answerJSON(200, newItems(found))
+}
+
+func newItems(found []settle.Numbered) map[string][]item {
+	list := []item{}
+	for _, i := range found {
+		list = append(list, item{i, i.Account.String()})
+	}
+	return map[string][]item{"items": list}
+}
+
+// runResult is a run as a file for those who keep books.
+func (c *call) runResult() *problem {
+	var id channels.ID
+	if id.UnmarshalText(c.name) != nil {
+		return malformed("a run is named by a UUID")
+	}
+	return c.download(id)
+}
+
+func (c *call) download(id channels.ID) *problem {
+	q := c.query()
+	format := q.word("format", "csv", "pain.002", "camt.054")
+	if p := q.end(); p != nil {
+		return p
+	}
+	r, err := c.server.cfg.Settle.Run(id)
+	if err != nil {
+		return c.deskProblem(err)
+	}
+	if r.File == nil && format != "csv" {
+		return &problem{status: 422, code: "format_unknown", detail: "only the run of an import answers in " + format}
+	}
+	write := map[string]func(io.Writer, channels.ID) error{"csv": c.server.cfg.Settle.ResultCSV, "pain.002": c.server.cfg.Settle.Status, "camt.054": c.server.cfg.Settle.Bookings}[format]
+	var out bytes.Buffer // at most settle.MaxItems lines; whole, so that an error is an answer
+	if err := write(&out, id); err != nil {
+		return c.deskProblem(err)
+	}
+	kind, extension := "text/xml; charset=utf-8", ".xml"
+	if format == "csv" {
+		kind, extension = "text/csv; charset=utf-8; header=present", ".csv"
+	}
+	c.ctx.SetContentType(kind)
+	c.ctx.Response.Header.Set("Cache-Control", "no-store")
+	c.ctx.Response.Header.Set("Content-Disposition", `attachment; filename="millrace-`+id.String()+extension+`"`)
+	c.ctx.Response.SetBodyRaw(out.Bytes())
+	return nil
+}
+
+// waiting is a payout that waits for operators, in answers.
+type waitingPayout struct {
+	Account   string            `json:"account"`
+	ID        string            `json:"id"`
+	To        string            `json:"to"`
+	Amount    ledger.Msat       `json:"amount_msat"`
+	Approvals []settle.Approval `json:"approvals"`
+}
+
+func newWaiting(r settle.Request) waitingPayout {
+	return waitingPayout{r.Account.String(), r.ID.String(), r.To, r.Amount, append([]settle.Approval{}, r.Approvals...)}
+}
+
+func (c *call) listRequests() *problem {
+	list := []waitingPayout{}
+	for _, r := range c.server.cfg.Settle.Requests() {
+		list = append(list, newWaiting(r))
+	}
+	return c.answerJSON(200, map[string][]waitingPayout{"requests": list})
+}
+
+// approvePayout adds an operator's word; with the second, the payout goes on.
+func (c *call) approvePayout() *problem {
+	key, p := c.payoutKey()
+	if p != nil {
+		return p
+	}
+	o := c.body(true)
+	if p := o.end(); p != nil {
+		return p
+	}
+	r, err := c.server.cfg.Settle.ApprovePayout(key, c.operator())
+	if err != nil {
+		return c.deskProblem(err)
+	}
+	c.server.cfg.Rails.Wake()
+	return c.answerJSON(200, newWaiting(r))
+}
+
+// payoutKey reads the account and the id in a path.
+func (c *call) payoutKey() (key channels.Key, p *problem) {
+	no, err := ledger.ParseAccountNo(c.name)
+	if err != nil {
+		return key, malformed("%v", err)
+	}
+	key.Account = no
+	if key.ID.UnmarshalText(c.second) != nil {
+		return key, malformed("a payout is named by its account and its id, a UUID")
+	}
+	return key, nil
+}
