@@ -35,9 +35,14 @@ func (r *Rails) newID() ID { return ID(r.ledger.NewID()) }
 // hold sets a payout's money aside.
 func (r *Rails) hold(f *flight) action {
 	p := f.payout()
-	if act, ok := r.admit(f, &p); !ok {
-		return act
+	switch e, ok := r.verdict(&p); {
+	case ok:
+	case e.kind == evRefused && f.mayBeHeld():
+		// What is over now would never give back what the ledger may have set aside. So it is asked once more, and then that is given back.
+	default:
+		return r.advance(f, e)
 	}
+	f.askHold()
 	op := ledger.Op{Kind: ledger.OpHold, Actor: p.Account, Amount: p.Aside(), ID: p.HoldID}
 	a, err := r.ledger.Submit(op)
 	if err != nil { // the same op again is the same hold

@@ -19,6 +19,7 @@ type flight struct {
 	p       Payout
 	tries   int           // actions in vain, one after the other
 	changed chan struct{} // closed when the status is another
+	asked   bool          // the ledger may have been asked to set the money aside
 	turn    uint64        // of the task that was dispatched last: those before it are not carried out any more
 }
 
@@ -31,6 +32,20 @@ func (f *flight) payout() Payout {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.p
+}
+
+// mayBeHeld says whether the ledger may have been asked to set the money aside, by this process or one before.
+func (f *flight) mayBeHeld() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
+}
+
+// askHold notes that the ledger is about to be asked.
+func (f *flight) askHold() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = true
 }
 
 // isTurn says whether a task is the one that was dispatched last.
@@ -224,20 +239,29 @@ func (r *Rails) carryOut(f *flight, kind actionKind) action {
 
 // admit asks whether a payout may go on. If not, the step is made, and what it returns is the next action.
 func (r *Rails) admit(f *flight, p *Payout) (act action, ok bool) {
+	e, ok := r.verdict(p)
+	if !ok {
+		act = r.advance(f, e)
+	}
+	return act, ok
+}
+
+// verdict is admit without the step: the event that it would be made by.
+func (r *Rails) verdict(p *Payout) (e event, ok bool) {
 	if r.now().After(p.Deadline) {
-		return r.advance(f, event{kind: evRefused, reason: reasonLate}), false
+		return event{kind: evRefused, reason: reasonLate}, false
 	}
 	if r.cfg.Gate == nil {
-		return action{}, true
+		return event{}, true
 	}
 	err := r.cfg.Gate(*p)
 	switch {
 	case err == nil:
-		return action{}, true
+		return event{}, true
 	case errors.Is(err, ErrNotAllowed):
-		return r.advance(f, event{kind: evRefused, reason: err.Error()}), false
+		return event{kind: evRefused, reason: err.Error()}, false
 	}
-	return r.advance(f, event{kind: evWaits, reason: err.Error()}), false
+	return event{kind: evWaits, reason: err.Error()}, false
 }
 
 // Why a payout failed, beside what the node and the ledger say: see Attempt.Reason and ledger.Result.

@@ -90,6 +90,7 @@ func (r *Rails) loadFlights() ([]*flight, error) {
 			return nil, errors.Join(fmt.Errorf("payout %s, which is under way, has no record that fits", key), err)
 		}
 		f := newFlight(p)
+		f.asked = true
 		r.flights[key] = f
 		r.perAccount[key.Account]++
 		flights = append(flights, f)
