@@ -99,10 +99,14 @@ func (r *Rails) finish(f *flight, p *Payout, op ledger.Op, then eventKind) actio
 		return r.advance(f, event{kind: then})
 	}
 	defer r.hashes.lock(p.Hash)()
-	rows, err := r.endOurs(p, then == evCaptured)
+	rows, paid, err := r.endOurs(p, then == evCaptured)
 	if err != nil {
 		r.log.Warn("an invoice of ours is not ended yet", "payout", p.Key.String(), "err", err)
 		return again
 	}
-	return r.advance(f, event{kind: then}, rows...)
+	act := r.advance(f, event{kind: then}, rows...)
+	if paid {
+		r.countInvoice(p.Into, -1)
+	}
+	return act
 }

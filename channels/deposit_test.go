@@ -139,6 +139,31 @@ func TestTooManyInvoices(t *testing.T) {
 	}
 }
 
+// TestPaidInside: an invoice that another account has paid makes room for the next, in the same process too.
+func TestPaidInside(t *testing.T) {
+	r := newRig(t, nil)
+	from, to := r.account(100_000), r.account(0)
+	d, err := r.NewInvoice(t.Context(), to, NewInvoice{Amount: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range MaxInvoices - 1 {
+		if _, err := r.NewInvoice(t.Context(), to, NewInvoice{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := r.request(from, d.Invoice, 0, 0)
+	r.withdraw(q)
+	r.ends(q.Key, Done)
+	r.eventually("there is room for one", func() bool {
+		_, err := r.NewInvoice(t.Context(), to, NewInvoice{})
+		return err == nil
+	})
+	if _, err := r.NewInvoice(t.Context(), to, NewInvoice{}); !errors.Is(err, ErrTooMany) {
+		t.Errorf("room for two: %v", err)
+	}
+}
+
 // TestKeysend: a keysend that names an account is its; any other waits for an operator.
 func TestKeysend(t *testing.T) {
 	r := newRig(t, nil)

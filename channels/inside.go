@@ -60,17 +60,20 @@ func (r *Rails) sendOurs(f *flight) action {
 	return r.advance(f, event{kind: evArrived, proof: receipt.Preimage})
 }
 
-// endOurs is step 5, or what a failure leaves: the invoice belongs to nobody again. The rows are to be written with the payout's last step.
-func (r *Rails) endOurs(p *Payout, done bool) ([]Row, error) {
+// endOurs is step 5, or what a failure leaves: the invoice belongs to nobody again. The rows are to be written with the payout's last step. Paid: an
+// invoice that waited for its payment does so no more.
+func (r *Rails) endOurs(p *Payout, done bool) (rows []Row, paid bool, err error) {
 	d, found, err := r.deposit(Ref{Hash: p.Hash, Output: noOutput})
 	if err != nil || !found || d.Taken != p.Key {
-		return nil, err
+		return nil, false, err
 	}
 	if !done {
 		d.Taken = Key{}
 	} else {
+		paid = d.Status == DepositOpen
 		now := r.stamp()
 		d.Status, d.Amount, d.Proof, d.Came, d.Changed = DepositCredited, p.Pays, p.Proof, now, now
 	}
-	return r.depositRows(&d)
+	rows, err = r.depositRows(&d)
+	return rows, paid, err
 }
