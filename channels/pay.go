@@ -44,8 +44,10 @@ func (r *Rails) clear(f *flight) action {
 	defer cancel()
 	a, err := r.cfg.Payer.Track(ctx, p.Hash)
 	switch {
-	case errors.Is(err, ErrUnknownPayment), err == nil && a.Stage == Failed:
+	case errors.Is(err, ErrUnknownPayment):
 		return r.advance(f, event{kind: evCleared})
+	case err == nil && a.Stage == Failed:
+		return r.advance(f, event{kind: evCleared, before: true})
 	case err != nil:
 		return r.advance(f, event{kind: evWaits, reason: err.Error()})
 	case a.Stage == Pending: // under way for somebody else, or the node did not answer in time

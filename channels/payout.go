@@ -123,7 +123,8 @@ type Payout struct {
 	Changed  time.Time        `json:"changed"` // when Status became what it is
 	Rev      uint32           `json:"rev"`     // counts what was written
 
-	doubt doubt
+	doubt  doubt
+	before bool // the node knew a payment of this hash that failed: that it says so again need not be about ours
 }
 
 // doubt is what is known only in memory: whether calls to the node are under way that nobody waits for any more. The node may begin

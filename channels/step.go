@@ -19,6 +19,7 @@ type event struct {
 	tx     Hash        // evArrived
 	reason string      // of what ends it, or holds it up
 	until  time.Time   // evTakenUp, evLost: by then the node has begun, or dropped, what was handed to it
+	before bool        // evCleared: the node knows a payment of this hash that failed
 	asked  bool        // evFailed: the node was asked about the hash; it did not answer a call to pay
 }
 
@@ -144,7 +145,7 @@ func stepHeld(p Payout, e event) (Payout, action) {
 		p.Reason, p.Foreign = e.reason, true
 		return p.become(Held, e), action{kind: actReport}
 	case evCleared:
-		p.Reason, p.Foreign, p.doubt = "", false, doubt{}
+		p.Reason, p.Foreign, p.doubt, p.before = "", false, doubt{}, e.before
 		return p.become(InTransit, e), action{kind: actSend}
 	case evJoined:
 		p.Reason, p.Batch = "", e.id
@@ -157,7 +158,7 @@ func stepSent(p Payout, e event) (Payout, action) {
 	if !p.doubt.until.After(e.at) {
 		p.doubt = doubt{}
 	}
-	if e.asked && p.doubt.calls == 1 { // this is the call that got no answer
+	if e.asked && p.doubt.calls == 1 && !p.before { // this is the call that got no answer
 		p.doubt = doubt{}
 	}
 	switch e.kind {

@@ -201,6 +201,26 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// TestTriedBefore: that an earlier payment of an invoice has failed says nothing about a call that the node has not begun with yet.
+func TestTriedBefore(t *testing.T) {
+	r := newRig(t, nil)
+	from := r.account(100_000)
+	text, hash := r.node.foreign(50_000, behaviour{fail: "no_route"})
+	q := r.request(from, text, 0, 500)
+	r.withdraw(q)
+	r.ends(q.Key, Voided)
+	r.node.mu.Lock()
+	r.node.behave[hash] = behaviour{late: 100 * time.Millisecond}
+	r.node.mu.Unlock()
+	q = r.request(from, text, 0, 500)
+	r.withdraw(q)
+	r.ends(q.Key, Done)
+	r.has(from, 50_000, 0)
+	if r.node.paid[hash] != 1 {
+		t.Errorf("paid %d times", r.node.paid[hash])
+	}
+}
+
 // TestGate: what an operator's rule holds up goes on when it lets it; what it forbids fails, before or after money is set aside.
 func TestGate(t *testing.T) {
 	errWait := errors.New("two operators must approve")
