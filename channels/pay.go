@@ -66,7 +66,7 @@ func (r *Rails) send(f *flight) action {
 		return r.sendOurs(f)
 	case p.Rail == Internal:
 		return r.advance(f, event{kind: evArrived})
-	case p.doubt.calls > 0 && r.now().After(p.Deadline):
+	case r.now().After(p.Deadline): // whether a call before may still be about is the machine's to know
 		return r.advance(f, event{kind: evTurnedAway, reason: reasonLate})
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.SlotFor)

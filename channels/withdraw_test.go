@@ -221,6 +221,37 @@ func TestTriedBefore(t *testing.T) {
 	}
 }
 
+// TestNotSentInTime: what the node has never heard of, and whose time is over, is not sent after a start, however long that takes.
+func TestNotSentInTime(t *testing.T) {
+	r := newRig(t, nil)
+	from := r.account(100_000)
+	q := r.request(from, "02"+"00000000000000000000000000000000000000000000000000000000000000cc", 7000, 0)
+	q.Until = r.clock.now().Add(time.Hour)
+	r.node.mu.Lock()
+	r.node.down = true
+	r.node.mu.Unlock()
+	p := r.withdraw(q)
+	f := newFlight(p)
+	r.stop()
+	f.p, _ = step(f.p, event{kind: evCleared, at: r.clock.now()}) // the process ended when this was written
+	rows, err := payoutRows(&f.p)
+	if err == nil {
+		err = r.memory.Write(rows...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.clock.forward(2 * time.Hour)
+	r.node.mu.Lock()
+	r.node.down = false
+	r.node.mu.Unlock()
+	r.start()
+	if p := r.ends(q.Key, Voided); p.Reason != reasonLate || r.node.paid[p.Hash] != 0 {
+		t.Error(shown(p))
+	}
+	r.has(from, 100_000, 0)
+}
+
 // TestGate: what an operator's rule holds up goes on when it lets it; what it forbids fails, before or after money is set aside.
 func TestGate(t *testing.T) {
 	errWait := errors.New("two operators must approve")
