@@ -277,3 +277,33 @@ func TestBounds(t *testing.T) {
 		t.Errorf("what resolvers we have: %v", err)
 	}
 }
+
+// TestTo: what rails are told to pay.
+func TestTo(t *testing.T) {
+	now, s := newClock(), newService(t)
+	c := newClient(t, now, true)
+	names := lnurl.NewNames(openRecords(t), now.Now)
+	if err := names.Claim(alice, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	s.sell(now, nil)
+	carol := s.target(t, c).Address
+	if to, err := c.To(t.Context(), names, carol, 2000); to != s.answer["pr"] || err != nil {
+		t.Errorf("%s, %v", to, err)
+	}
+	if to, err := c.To(t.Context(), names, "alice@hub.example", 0); to != alice.String() || err != nil {
+		t.Errorf("%s, %v", to, err)
+	}
+	for text, want := range map[string]error{"bob@hub.example": lnurl.ErrNoName, "nothing": lnurl.ErrTarget, carol: lnurl.ErrAmount} {
+		if to, err := c.To(t.Context(), names, text, 0); !errors.Is(err, want) {
+			t.Errorf("%s: %s, %v", text, to, err)
+		}
+	}
+	if to, err := c.To(t.Context(), names, carol, 5001); !errors.Is(err, lnurl.ErrAmount) {
+		t.Errorf("%s, %v", to, err)
+	}
+	s.offer["minSendable"], s.offer["maxSendable"] = 2000, 2000
+	if to, err := c.To(t.Context(), names, carol, 0); to != s.answer["pr"] || err != nil {
+		t.Errorf("%s, %v", to, err)
+	}
+}

@@ -120,9 +120,14 @@ func (p Parser) check(text string) (*url.URL, error) {
 		return nil, errors.New("not a URL that can be called")
 	}
 	u.Host = strings.ToLower(u.Host)
+	if u.Scheme == "https" {
+		u.Host = strings.TrimSuffix(u.Host, ":443") // one spelling of one host: it may be ours
+	}
 	switch {
 	case u.Scheme != "https" && (u.Scheme != "http" || !p.Development):
 		return nil, errors.New("not https://")
+	case strings.HasSuffix(u.Hostname(), "."):
+		return nil, errors.New("a host's name that ends in a dot")
 	case strings.HasSuffix(u.Hostname(), ".onion"):
 		return nil, errors.New("onion services cannot be reached from here")
 	}

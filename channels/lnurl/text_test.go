@@ -2,6 +2,7 @@ package lnurl_test
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -63,6 +64,7 @@ func TestParse(t *testing.T) {
 		link("https://X.example/p?a=1"):                    {URL: "https://x.example/p?a=1"},
 		"lightning:" + link("https://x.example/p"):         {URL: "https://x.example/p"},
 		"LIGHTNING:" + link("https://x.example/p"):         {URL: "https://x.example/p"},
+		"bob@hub.example:443":                              {URL: "https://hub.example/.well-known/lnurlp/bob", Address: "bob@hub.example:443", Name: "bob"},
 		"lnurlp://x.example/p?q=2":                         {URL: "https://x.example/p?q=2"},
 		"LNURLP:x.example/p":                               {URL: "https://x.example/p"},
 		"https://shop.example/q?lightning=" + link("https://x.example:8443/p"): {URL: "https://x.example:8443/p"},
@@ -76,7 +78,7 @@ func TestParse(t *testing.T) {
 		"", "satoshi", "@bitcoin.org", "satoshi@", "sat oshi@bitcoin.org", "a@b@c", "ä@bitcoin.org", "a@bücher.example", "a@x.example/p", "a@x.example?p",
 		"a@u:p@x.example", "a@x.example#f", "a@user%40x.example", "lnurlp://u:p@x.example/", "lnurlp://", "https://x.example/p", "lnurlw://x.example/p", "keyauth://x.example",
 		link("http://x.example/p"), link("ftp://x.example/p"), link("https://u:p@x.example"), link("x"), link("javascript:alert(1)"), link("https://x.example/?tag=login"),
-		"a@exampleexampleexample.onion", link("http://exampleexampleexample.onion/"), "https://x.example?lightning=lnbc1", strings.Repeat("a", 5000),
+		"a@exampleexampleexample.onion", "bob@hub.example.", "bob@hub.example.:443", link("http://exampleexampleexample.onion/"), "https://x.example?lightning=lnbc1", strings.Repeat("a", 5000),
 		strings.Repeat("a", 200) + "@x.example", link("https://x.example/" + strings.Repeat("x", 2048)), link("https://hub.example/other"),
 		link("https://hub.example/.well-known/lnurlp/a/b"), "lnbc1pvjluezpp5qqqsyqcyq5rqwzqf",
 	} {
@@ -88,4 +90,21 @@ func TestParse(t *testing.T) {
 	if got, err := p.Parse("a@127.0.0.1:8080"); err != nil || got.URL != "http://127.0.0.1:8080/.well-known/lnurlp/a" {
 		t.Errorf("%+v, %v", got, err)
 	}
+}
+
+// FuzzParse: whatever is pasted, what comes out can be called, and is not our own unless it says so.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"a@hub.example", "a@x.example", "lnurlp://x.example/p?q=2", "https://x.example?lightning=LNURL1", "lightning:a+b@[::1]:80"} {
+		f.Add(s)
+	}
+	p := lnurl.Parser{Hosts: []string{"hub.example"}}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := p.Parse(s)
+		if err != nil {
+			return
+		}
+		if u, err := url.Parse(got.URL); err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || (u.Host == "hub.example") != (got.Name != "") {
+			t.Errorf("%q: %+v", s, got)
+		}
+	})
 }

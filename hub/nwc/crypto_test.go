@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -240,5 +241,33 @@ func TestEvent(t *testing.T) {
 	}
 	if got := his.hash().String(); got != "b2a44af84ca99b14820ae91c44e1ef0908f8aadc4e10620a6e6caa344507f03c" {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestStray: whatever relays bring, nothing breaks, and nothing opens that was not sealed.
+func TestStray(t *testing.T) {
+	k, other := newKey(), newKey()
+	for _, how := range []scheme{nip44, nip04} {
+		content, err := seal(how, k, other.public(), []byte(`{"method":"get_info"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 400 {
+			stray := []byte(content)
+			for range 1 + n%3 {
+				stray[rand.N(len(stray))] = byte(rand.N(256))
+			}
+			if n%5 == 0 {
+				stray = stray[:rand.N(len(stray))]
+			}
+			if string(stray) == content {
+				continue
+			}
+			if text, err := open(nip44, k, other.public(), string(stray)); err == nil {
+				t.Errorf("%q opens as %q", stray, text)
+			}
+			_, _ = open(nip04, k, other.public(), string(stray))
+			_, _ = parseEvent(stray)
+		}
 	}
 }
