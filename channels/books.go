@@ -35,7 +35,7 @@ type Line struct {
 	Local     Sat
 	Remote    Sat
 	Unsettled Sat // in payments under way, either direction
-	CommitFee Sat // that its closing transaction would cost now; taken from the initiator's side
+	Tied      Sat // set aside, by the initiator and in nobody's balance, for the transaction that would close it: its fee and its anchors
 	Initiator bool
 	Active    bool // open, and the peer is there
 	Private   bool

@@ -9,7 +9,7 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-// Assets is what the node holds. It takes three questions: money that moves meanwhile, between the wallet and a channel or between
+// Assets is what the node holds. It takes three questions or more: money that moves meanwhile, between the wallet and a channel or between
 // what is pending and what is not, can be missing or twice in it. Who compares it with the ledger asks again when it does not fit.
 func (c *Client) Assets(ctx context.Context) (a channels.Assets, err error) {
 	const doing = "asking what it holds"
@@ -36,7 +36,10 @@ func (c *Client) Assets(ctx context.Context) (a channels.Assets, err error) {
 	}
 	a.Confirmed, a.Unconfirmed = channels.Sat(wallet.ConfirmedBalance), channels.Sat(wallet.UnconfirmedBalance)
 	a.Leased, a.Reserved = channels.Sat(wallet.LockedBalance), channels.Sat(wallet.ReservedBalanceAnchorChan)
-	return a, nil
+	if a.Unconfirmed != 0 || a.Leased != 0 {
+		err = c.correct(ctx, &a)
+	}
+	return a, err
 }
 
 // Lines are the node's Lightning channels, those that open or close among them.
@@ -54,12 +57,12 @@ func (c *Client) Lines(ctx context.Context) (all []channels.Line, err error) {
 		all = append(all, channels.Line{
 			Point: outpoint(o.ChannelPoint), Peer: o.RemotePubkey, Capacity: channels.Sat(o.Capacity),
 			Local: channels.Sat(o.LocalBalance), Remote: channels.Sat(o.RemoteBalance), Unsettled: channels.Sat(o.UnsettledBalance),
-			CommitFee: channels.Sat(o.CommitFee), Initiator: o.Initiator, Active: o.Active, Private: o.Private, Stage: channels.LineOpen,
+			Tied: tied(o.CommitmentType, o.FeePerKw, o.CommitFee, len(o.PendingHtlcs)), Initiator: o.Initiator, Active: o.Active, Private: o.Private, Stage: channels.LineOpen,
 		})
 	}
 	for _, p := range changing.PendingOpenChannels {
 		l := line(p.Channel, channels.LineOpening)
-		l.CommitFee = channels.Sat(p.CommitFee)
+		l.Tied = tied(p.Channel.GetCommitmentType(), p.FeePerKw, p.CommitFee, 0)
 		all = append(all, l)
 	}
 	for _, p := range changing.WaitingCloseChannels {

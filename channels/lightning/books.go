@@ -56,9 +56,18 @@ func (c *Client) Payments(ctx context.Context, after uint64, f func(channels.Sen
 	}
 }
 
-// Movements calls f with the wallet's transactions, in blocks from a height on and in the mempool. It returns f's error.
+// Movements calls f with the wallet's transactions, in blocks from a height on and in the mempool, but for those of its own that were
+// replaced by others. It returns f's error.
 func (c *Client) Movements(ctx context.Context, since int64, f func(channels.Movement) error) error {
+	waiting, err := c.waiting(ctx)
+	if err != nil {
+		return err
+	}
+	gone := replaced(waiting)
 	return c.eachTransaction(ctx, since, func(t *lnrpc.Transaction, p channels.Place) error {
+		if gone[t.TxHash] && p.Confirmations == 0 {
+			return nil
+		}
 		return f(channels.Movement{
 			ID: txid(t.TxHash), Amount: channels.Sat(t.Amount), Fee: channels.Sat(t.TotalFees),
 			Place: p, Label: t.Label, Time: time.Unix(t.TimeStamp, 0),

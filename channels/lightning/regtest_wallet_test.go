@@ -304,7 +304,7 @@ func TestRegtestBooks(t *testing.T) {
 	local := channels.Sat(0)
 	for _, l := range lines {
 		local += l.Local
-		if l.Capacity != 500_000_000 || l.Stage != channels.LineOpen || !l.Active || l.Local+l.Remote+l.Unsettled+l.CommitFee > l.Capacity || l.Point.Tx == (channels.Hash{}) {
+		if l.Capacity != 500_000_000 || l.Stage != channels.LineOpen || !l.Active || l.Local+l.Remote+l.Unsettled+l.Tied > l.Capacity || l.Point.Tx == (channels.Hash{}) {
 			t.Errorf("%+v", l)
 		}
 	}
