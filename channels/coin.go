@@ -80,6 +80,9 @@ func (r *Rails) followCoins() {
 	for {
 		select {
 		case <-moved:
+			// The wallet tells of a transaction somewhat before its list has it. And many coins at once are read once.
+			r.pause(min(time.Second, r.cfg.Poll))
+		case <-time.After(r.cfg.Poll): // whatever it has not told of
 		case <-r.ctx.Done():
 			return
 		}
@@ -91,7 +94,6 @@ func (r *Rails) followCoins() {
 			r.log.Warn("the wallet's coins cannot be read; trying again", "err", err)
 			r.pause(r.backoff(tries))
 		}
-		r.pause(min(time.Second, r.cfg.Poll)) // so that many coins at once are read once
 	}
 }
 
