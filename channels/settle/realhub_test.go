@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -154,7 +155,7 @@ func (r *real) mine(blocks int) {
 	r.must(err)
 }
 
-// accounts makes some.
+// accounts makes some, and returns them in the order of their numbers.
 func (r *real) accounts(n int) []ledger.AccountNo {
 	r.t.Helper()
 	all := make([]ledger.AccountNo, n)
@@ -163,6 +164,7 @@ func (r *real) accounts(n int) []ledger.AccountNo {
 		all[i] = ledger.AccountNo(a.Object())
 		return err
 	})
+	slices.Sort(all)
 	return all
 }
 
