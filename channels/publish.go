@@ -39,7 +39,7 @@ func (r *Rails) place(id Hash) (Place, bool, error) {
 
 // watch looks for the transactions of a signed batch in the chain.
 func (r *Rails) watch(b *Batch) {
-	seen := false
+	seen, newest := false, false
 	for i := range slices.Backward(b.Tries) {
 		p, found, err := r.place(b.Tries[i].ID)
 		if err != nil {
@@ -51,12 +51,15 @@ func (r *Rails) watch(b *Batch) {
 			return
 		}
 		seen = seen || found
+		newest = newest || found && i == len(b.Tries)-1
 		if found && p.Confirmations > 0 {
 			return
 		}
 	}
-	if !seen {
+	if !newest { // a node that starts anew may have another of them in its mempool: the newest takes its place
 		r.publish(b)
+	}
+	if !seen {
 		return
 	}
 	if r.cfg.BumpAfter > 0 && r.now().Sub(b.Signed) >= r.cfg.BumpAfter {
