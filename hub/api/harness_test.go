@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/channels"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/api/contract"
@@ -50,6 +51,7 @@ type rig struct {
 	http     *http.Client
 	operator string
 	served   chan error
+	rails    *channels.Rails
 	endRails func() // nil: there are none
 	down     bool
 }

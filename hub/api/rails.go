@@ -71,6 +71,7 @@ var refusedByRails = []struct {
 	{channels.ErrTarget, 422, "target_unknown", false},
 	{channels.ErrFee, 422, "fee_too_low", false},
 	{channels.ErrFunds, 422, "wallet_short", true},
+	{channels.ErrRefused, 422, "refused", false},
 	{channels.ErrNoItem, 404, "deposit_unknown", false},
 	{channels.ErrUnknown, 404, "withdrawal_unknown", false},
 	{channels.ErrStopped, 503, "stopping", true},

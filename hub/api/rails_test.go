@@ -104,6 +104,24 @@ func (n *node) Coins(context.Context, int64, func(channels.Coin) error) error {
 	return nil
 }
 
+// Fund has no coins: what waits for a batch goes on waiting.
+func (n *node) Fund(context.Context, channels.Hash, []channels.Output, channels.FeeRate) (channels.Signed, error) {
+	return channels.Signed{}, channels.ErrFunds
+}
+func (n *node) Sign(context.Context, []byte) (channels.Signed, error) {
+	return channels.Signed{}, channels.ErrFunds
+}
+func (n *node) Release(context.Context, channels.Hash, []channels.Outpoint) error { return nil }
+func (n *node) Publish(context.Context, []byte, string) error                     { return nil }
+
+// script knows the addresses that begin with sb1q.
+func script(address string) ([]byte, error) {
+	if !strings.HasPrefix(address, "sb1q") {
+		return nil, errors.New("no address")
+	}
+	return make([]byte, 22), nil
+}
+
 func (n *node) Moved(ctx context.Context, _ func(channels.Hash) error) error {
 	<-ctx.Done()
 	return ctx.Err()
@@ -129,11 +147,12 @@ func (r *rig) makeRails() (*channels.Rails, *settle.Desk) {
 	db, err := records.Open(records.Options{Dir: filepath.Join(r.dir, "rails"), Create: true, Fatal: func(err error) { r.t.Error(err) }})
 	r.must(err)
 	desk := r.makeDesk(db)
-	rails, err := channels.New(channels.Config{Records: db, Gate: desk.Gate().Check, Ledger: r.hub.Book(), Payer: r.node, Receiver: r.node, Purse: r.node, Watcher: r.node, Node: nodeKey,
+	rails, err := channels.New(channels.Config{Records: db, Gate: desk.Gate().Check, Ledger: r.hub.Book(), Payer: r.node, Receiver: r.node, Wallet: r.node, Script: script, Dust: func([]byte) channels.Sat { return 294 }, Purse: r.node, Watcher: r.node, Node: nodeKey,
 		Clock: func() time.Time { return time.UnixMilli(int64(r.millis.Load())) }, Fatal: func(err error) { r.t.Error(err) }})
 	r.must(err)
 	r.must(rails.Start())
 	desk.Start(rails)
+	r.rails = rails
 	r.endRails = func() {
 		desk.Close()
 		rails.Close()
@@ -230,6 +249,57 @@ func TestWithdrawals(t *testing.T) {
 		t.Errorf("%s", list.body)
 	}
 	u.get(base+"/withdrawals/"+r.id()).refused(404, "withdrawal_unknown", "no such")
+}
+
+// TestOperator: an operator sees what is under way, ends what waits, decides what nobody will know, and says whose money is.
+func TestOperator(t *testing.T) {
+	r, n := railed(t)
+	u := r.user(20_000_000)
+	op := u.with(r.operator)
+	base := "/v1/accounts/" + u.account + "/withdrawals"
+	at := func(id, verb string) string { return "/v1/rails/payouts/" + u.account + "/" + id + "/" + verb }
+	order := object{"id": r.id(), "to": "sb1qtheirs", "amount_msat": 1_000_000, "max_fee_msat": 1_000_000}
+	u.post(base, order).want(200).has(object{"rail": "chain", "held_msat": 2_000_000})
+	op.get("/v1/rails/payouts?rail=chain").want(200).has(object{"count": 1})
+	op.get("/v1/rails/payouts?rail=lightning&status=held").want(200).has(object{"count": 0})
+	op.post(at(order["id"].(string), "cancel"), object{"note": "asked"}).want(200)
+	u.get(base + "/" + order["id"].(string) + "?wait_s=20").want(200).has(object{"status": "failed"})
+	u.balance(20_000_000, 0)
+	op.post("/v1/rails/flush", nil).want(200)
+	op.get("/v1/rails/batches").want(200)
+	op.post("/v1/rails/batches/"+r.id()+"/bump", object{"sat_per_kvb": 5000}).refused(404, "withdrawal_unknown", "no batch")
+	op.post("/v1/rails/batches/"+r.id()+"/abandon", nil).refused(404, "withdrawal_unknown", "no such")
+
+	n.slow.Store(true)
+	lost := object{"id": r.id(), "to": "lnsb1theirs", "max_fee_msat": 10}
+	u.post(base, lost).want(200)
+	for deadline := time.Now().Add(10 * time.Second); u.get(base+"/"+lost["id"].(string)).want(200).text("status") != "in_transit"; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is not sent")
+		}
+	}
+	op.post(at(lost["id"].(string), "cancel"), nil).refused(409, "payment_in_transit", "way")
+	op.post(at(lost["id"].(string), "decide"), object{"note": "n"}).refused(400, "malformed_body", "paid")
+	op.post(at(lost["id"].(string), "decide"), object{"paid": false, "note": "the node was lost"}).want(200)
+	u.get(base + "/" + lost["id"].(string) + "?wait_s=20").want(200).has(object{"status": "failed"})
+	u.balance(20_000_000, 0)
+
+	n.paid <- channels.Receipt{Index: 1, Hash: channels.Hash{9}, Amount: 77, Time: time.UnixMilli(startAt), Keysend: true}
+	name := channels.Hash{9}.String()
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(string(op.get("/v1/rails/incidents").want(200).body), name); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no incident")
+		}
+	}
+	op.post("/v1/rails/deposits/"+name+"/assign", object{"account": u.account}).want(200)
+	r.rails.Raise(channels.Incident{Kind: "odd", Subject: "this", Text: "look"})
+	done := object{"kind": "odd", "subject": "this", "note": "seen"}
+	op.post("/v1/rails/incidents/close", done).want(200)
+	op.post("/v1/rails/incidents/close", done).refused(404, "incident_unknown", "no such")
+	if got := op.get("/v1/rails/incidents?closed=10").want(200); !strings.Contains(string(got.body), "seen") {
+		t.Errorf("%s", got.body)
+	}
+	u.get("/v1/rails/payouts").refused(403, "not_operator", "operator")
 }
 
 // TestDegraded: a node that is lost is said, and neither readiness nor payments end with it.

@@ -97,6 +97,9 @@ func stub(w http.ResponseWriter, r *http.Request) {
 	if f, has := onRails[op]; has {
 		a, ok = f, true
 	}
+	if f, has := onPayouts[op]; has {
+		a, ok = f, true
+	}
 	if f, has := onDesk[op]; has {
 		a, ok = f, true
 	}
@@ -236,6 +239,7 @@ func TestEveryOperationConforms(t *testing.T) {
 	everyFollowing(t, c)
 	everyRail(t, c)
 	everySettlement(t, c)
+	everyPayout(t, c)
 	for _, op := range checker.Operations() {
 		if strings.Contains(op, "/v1/") && !slices.Contains(checker.Seen(), op) {
 			t.Errorf("%s: the client has no call for it", op)

@@ -60,6 +60,50 @@ var onDesk = map[string]stubbed{
 	"GET " + runPath + "/result":                           {200, "a,b\n"},
 }
 
+const batchBody = `{"batch":"` + id + `","status":"signed","payouts":1,"amount_msat":5000,"sat_per_kvb":1000,"txids":["` + digest + `"],"made":1795000000000,"changed":1795000000000}`
+
+// onPayouts is answers, of the operator of the rails.
+var onPayouts = map[string]stubbed{
+	"GET /v1/rails/payouts":                         {200, `{"count":1,"payouts":[` + withdrawalBody + `]}`},
+	"POST /v1/rails/payouts/ag0g/" + id + "/cancel": {200, withdrawalBody},
+	"POST /v1/rails/payouts/ag0g/" + id + "/decide": {200, withdrawalBody},
+	"GET /v1/rails/batches":                         {200, `{"batches":[` + batchBody + `]}`},
+	"POST /v1/rails/batches/" + id + "/bump":        {200, batchBody},
+	"POST /v1/rails/batches/" + id + "/abandon":     {200, `{"batch":"` + id + `"}`},
+	"POST /v1/rails/flush":                          {200, `{}`},
+	"GET /v1/rails/incidents":                       {200, `{"incidents":[{"kind":"k","subject":"s","text":"t","raised":1,"again":1,"times":1}]}`},
+	"POST /v1/rails/incidents/close":                {200, `{"kind":"k","subject":"s"}`},
+	"POST /v1/rails/deposits/" + digest + "/assign": {200, invoiceBody},
+}
+
+// everyPayout calls every operation of the operator of the rails once.
+func everyPayout(t *testing.T, c *client.Client) {
+	ctx, no := context.Background(), ledger.AccountNo(16)
+	good := func(what string, ok bool, err error) {
+		t.Helper()
+		if err != nil || !ok {
+			t.Errorf("%s: %v, %v", what, ok, err)
+		}
+	}
+	list, count, err := c.Payouts(ctx, "chain", "held", 5)
+	good("payouts", len(list) == 1 && count == 1, err)
+	w, err := c.CancelPayout(ctx, no, id, "n")
+	good("cancel", w.ID == id, err)
+	w, err = c.DecidePayout(ctx, no, id, true, "n")
+	good("decide", w.ID == id, err)
+	batches, err := c.OnchainBatches(ctx)
+	good("batches", len(batches) == 1, err)
+	b, err := c.BumpBatch(ctx, id, 5)
+	good("bump", b.SatPerKVB == 1000, err)
+	good("abandon", true, c.AbandonBatch(ctx, id))
+	good("flush", true, c.Flush(ctx))
+	incidents, err := c.Incidents(ctx, 0)
+	good("incidents", len(incidents) == 1, err)
+	good("close", true, c.CloseIncident(ctx, "k", "s", "n"))
+	d, err := c.AssignDeposit(ctx, digest, no)
+	good("assign", d.Deposit == digest, err)
+}
+
 // everySettlement calls every operation of settlement once.
 func everySettlement(t *testing.T, c *client.Client) {
 	ctx, no := context.Background(), ledger.AccountNo(16)

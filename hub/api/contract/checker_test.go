@@ -166,6 +166,7 @@ func TestGoodExchanges(t *testing.T) {
 	maps.Copy(all, goodFollowing)
 	maps.Copy(all, goodRails)
 	maps.Copy(all, goodSettlement)
+	maps.Copy(all, goodPayouts)
 	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			if err := c.check(checker); err != nil {

@@ -42,6 +42,22 @@ var goodSettlement = map[string]call{
 	"run result":  withHeader(call{method: "GET", path: runPath + "/result", status: 200, resp: "a,b\n", respType: "text/csv; charset=utf-8; header=present"}, "Content-Disposition", `attachment; filename="x.csv"`),
 }
 
+const batchBody = `{"batch":"` + anyUUID + `","status":"signed","payouts":1,"amount_msat":5000,"sat_per_kvb":1000,"txids":["` + digest + `"],"made":1795000000000,"changed":1795000000000}`
+
+// goodPayouts is good for the operator of the rails.
+var goodPayouts = map[string]call{
+	"payouts":         get("/v1/rails/payouts?rail=chain&status=held", `{"count":1,"payouts":[`+withdrawResp+`]}`),
+	"payout cancel":   post("/v1/rails/payouts/ag0g/"+anyUUID+"/cancel", `{"note":"n"}`, 200, withdrawResp),
+	"payout decide":   post("/v1/rails/payouts/ag0g/"+anyUUID+"/decide", `{"paid":true,"note":"n"}`, 200, withdrawResp),
+	"batches onchain": get("/v1/rails/batches", `{"batches":[`+batchBody+`]}`),
+	"bump":            post("/v1/rails/batches/"+anyUUID+"/bump", `{"sat_per_kvb":5}`, 200, batchBody),
+	"abandon":         post("/v1/rails/batches/"+anyUUID+"/abandon", ``, 200, `{"batch":"`+anyUUID+`"}`),
+	"flush":           post("/v1/rails/flush", ``, 200, `{}`),
+	"incidents":       get("/v1/rails/incidents?closed=5", `{"incidents":[{"kind":"k","subject":"s","text":"t","raised":1,"again":1,"times":1,"closed":5,"note":"n"}]}`),
+	"incident close":  post("/v1/rails/incidents/close", `{"kind":"k","subject":"s","note":"n"}`, 200, `{"kind":"k","subject":"s"}`),
+	"assign":          post("/v1/rails/deposits/"+digest+":1/assign", `{"account":"ag0g"}`, 200, coinResp),
+}
+
 // goodRails is good for what money comes in and goes out by.
 var goodRails = map[string]call{
 	"invoice":      post("/v1/accounts/ag0g/deposits", `{"amount_msat":1000,"memo":"m","expires_in_s":60,"private":true}`, 201, invoiceResp),
