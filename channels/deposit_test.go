@@ -168,10 +168,10 @@ func TestPaidInside(t *testing.T) {
 func TestKeysend(t *testing.T) {
 	r := newRig(t, nil)
 	to := r.account(0)
-	r.node.settle(Hash{1}, 4000, map[uint64][]byte{accountRecord: []byte(to.String())})
+	r.node.settle(Hash{1}, 4000, map[uint64][]byte{AccountRecord: []byte(to.String())})
 	r.deposited(to, lightningRef(Hash{1}), DepositCredited)
 	r.has(to, 4000, 0)
-	r.node.settle(Hash{2}, 3000, map[uint64][]byte{accountRecord: []byte("nobody")})
+	r.node.settle(Hash{2}, 3000, map[uint64][]byte{AccountRecord: []byte("nobody")})
 	i := r.incident("unassigned")
 	if i.Amount != 3000 || i.Subject != (Hash{2}).String() {
 		t.Errorf("%+v", i)

@@ -158,7 +158,7 @@ func (r *Rails) receive(receipt *Receipt) error {
 // unannounced is the deposit of a payment that no invoice of ours asked for: a keysend with an account's name in it, or nobody's.
 func (r *Rails) unannounced(receipt *Receipt) Deposit {
 	d := Deposit{Ref: Ref{receipt.Hash, noOutput}, Rail: Lightning, Keysend: receipt.Keysend, Made: r.stamp()}
-	if no, err := ledger.ParseAccountNo(receipt.Records[accountRecord]); err == nil && receipt.Keysend && no >= ledger.FirstAccount {
+	if no, err := ledger.ParseAccountNo(receipt.Records[AccountRecord]); err == nil && receipt.Keysend && no >= ledger.FirstAccount {
 		if a, ok := r.ledger.Account(no); ok && a.Opened != 0 {
 			d.Account = no
 		}

@@ -13,9 +13,9 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-// accountRecord is the custom TLV record of a keysend that names an account of the node's own: see the registry of records at
+// AccountRecord is the custom TLV record of a keysend that names an account of the node's own: see the registry of records at
 // https://github.com/satoshisstream/satoshis.stream/blob/main/TLV_registry.md.
-const accountRecord = 696969
+const AccountRecord = 696969
 
 // plan finds out what a request asks for: the rail, whom it pays, how much, and what makes it one. Nothing is written.
 func (r *Rails) plan(ctx context.Context, q *Request) (Payout, error) {
@@ -111,9 +111,9 @@ func (r *Rails) toAccount(p *Payout, no ledger.AccountNo) error {
 // toNode is a keysend. Its preimage is made of the payout's key, if the request has none: so however often it is sent, it is one payment.
 func (r *Rails) toNode(p *Payout, node string) error {
 	if node == r.cfg.Node {
-		no, err := ledger.ParseAccountNo(p.Records[accountRecord])
+		no, err := ledger.ParseAccountNo(p.Records[AccountRecord])
 		if err != nil {
-			return fmt.Errorf("%w: a keysend to this hub's own node without an account: record %d", ErrTarget, accountRecord)
+			return fmt.Errorf("%w: a keysend to this hub's own node without an account: record %d", ErrTarget, AccountRecord)
 		}
 		return r.toAccount(p, no)
 	}

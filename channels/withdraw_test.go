@@ -372,7 +372,7 @@ func TestTargets(t *testing.T) {
 		}
 	}
 	q := r.request(from, ourNode, 5, 0)
-	q.Records = map[uint64][]byte{accountRecord: []byte(other.String())}
+	q.Records = map[uint64][]byte{AccountRecord: []byte(other.String())}
 	r.withdraw(q)
 	r.ends(q.Key, Done)
 	r.has(other, 5, 0)

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -51,6 +52,7 @@ type DeskConfig struct {
 	Names    *Names
 	Records  channels.Records
 	Invoices Invoices
+	Node     string      // the node's public key in hex; empty: nobody is told of keysends
 	Least    ledger.Msat // that is taken; zero: 1,000, a satoshi, as much as every wallet can send
 	Most     ledger.Msat // zero: 100,000 satoshis times 1,000
 	Clock    func() time.Time
@@ -120,6 +122,21 @@ func (d *Desk) Offer(named string) (PayRequest, error) {
 	return PayRequest{
 		Tag: tagPay, Callback: d.cfg.Base + payPath + named + callbackSuffix, MinSendable: Amount(d.cfg.Least), MaxSendable: Amount(d.cfg.Most),
 		Metadata: d.metadata(named), CommentAllowed: maxComment,
+	}, nil
+}
+
+// Keysend answers /.well-known/keysend/<name>.
+func (d *Desk) Keysend(named string) (KeysendAnswer, error) {
+	account, err := d.account(named)
+	if err == nil && d.cfg.Node == "" {
+		err = ErrNoName
+	}
+	if err != nil {
+		return KeysendAnswer{}, err
+	}
+	return KeysendAnswer{
+		Status: statusOK, Tag: "keysend", Key: d.cfg.Node,
+		Data: []KeysendValue{{Key: strconv.Itoa(channels.AccountRecord), Value: account.String()}},
 	}, nil
 }
 

@@ -66,6 +66,20 @@ type WithdrawRequest struct {
 	MaxWithdrawable    Amount `json:"maxWithdrawable"`
 }
 
+// KeysendAnswer is how an account can be paid without an invoice, as podcast players look it up: /.well-known/keysend.
+type KeysendAnswer struct {
+	Status string         `json:"status"`
+	Tag    string         `json:"tag"` // keysend
+	Key    string         `json:"pubkey"`
+	Data   []KeysendValue `json:"customData"`
+}
+
+// KeysendValue is a TLV record that names the account.
+type KeysendValue struct {
+	Key   string `json:"customKey"` // the record's type
+	Value string `json:"customValue"`
+}
+
 // Status is the answer that has nothing else to say.
 type Status struct {
 	Status string `json:"status"`

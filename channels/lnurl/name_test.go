@@ -117,7 +117,7 @@ func desk(t *testing.T) (*lnurl.Desk, *node, *clock) {
 	if err := names.Claim(alice, "alice"); err != nil {
 		t.Fatal(err)
 	}
-	config := lnurl.DeskConfig{Base: "https://hub.example", Host: "hub.example", Names: names, Records: records, Invoices: node, Clock: now.Now}
+	config := lnurl.DeskConfig{Base: "https://hub.example", Host: "hub.example", Names: names, Records: records, Invoices: node, Node: "02ab", Clock: now.Now}
 	d, err := lnurl.NewDesk(config)
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +171,12 @@ func TestDesk(t *testing.T) {
 	}
 	if _, err := d.Answer(t.Context(), "alice+tip", 5000, strings.Repeat("ü", 255)); err != nil || !strings.HasPrefix(node.memos[1].Memo, "+tip üü") {
 		t.Errorf("%+v, %v", node.memos[1], err)
+	}
+	if k, err := d.Keysend("alice"); err != nil || k.Tag != "keysend" || k.Key != "02ab" || k.Data[0] != (lnurl.KeysendValue{Key: "696969", Value: alice.String()}) {
+		t.Errorf("%+v, %v", k, err)
+	}
+	if _, err := d.Keysend("bob"); !errors.Is(err, lnurl.ErrNoName) {
+		t.Errorf("%v", err)
 	}
 	for _, bad := range []string{"", "bob", "Alice", "alice+T", "alice+" + strings.Repeat("x", 33), "alice/..", "../alice"} {
 		if _, err := d.Offer(bad); !errors.Is(err, lnurl.ErrNoName) {

@@ -34,8 +34,8 @@ type heard struct {
 	}
 }
 
-// newPeer starts testdata/npm/app.mjs, or skips the test.
-func newPeer(t *testing.T, uri string, how scheme) *peer {
+// newPeer starts a program of testdata/npm, or skips the test.
+func newPeer(t *testing.T, program string, first any) *peer {
 	t.Helper()
 	const websockets = "--experimental-websocket" // which Node has by itself from 22 on
 	node, err := exec.LookPath("node")
@@ -49,7 +49,7 @@ func newPeer(t *testing.T, uri string, how scheme) *peer {
 	if err := exec.CommandContext(t.Context(), node, websockets, "-e", "0").Run(); err != nil {
 		t.Skip("node is older than 20.10: it has no WebSocket")
 	}
-	cmd := exec.CommandContext(t.Context(), node, websockets, "--no-warnings", "app.mjs")
+	cmd := exec.CommandContext(t.Context(), node, websockets, "--no-warnings", program)
 	cmd.Dir, cmd.Stderr = folder, t.Output()
 	in, errIn := cmd.StdinPipe()
 	out, errOut := cmd.StdoutPipe()
@@ -63,7 +63,7 @@ func newPeer(t *testing.T, uri string, how scheme) *peer {
 		}
 	})
 	p := &peer{t: t, in: in, out: bufio.NewScanner(out)}
-	p.put(map[string]any{"uri": uri, "encryption": how})
+	p.put(first)
 	return p
 }
 
@@ -115,7 +115,7 @@ func TestNode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := newPeer(t, uri, how)
+			p := newPeer(t, "app.mjs", paramsOf("uri", uri, "encryption", how))
 			want := how
 			if want == "" {
 				want = nip44

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,9 +149,19 @@ func newHub(t *testing.T, n *network.Network) *hub {
 	}
 	h.rig.Service = service
 	pages := lnurlp.New(lnurlp.Config{Desk: desk, Links: h.links})
+	named, err := lnurl.NewDesk(lnurl.DeskConfig{Base: "https://hub.example", Host: "hub.example", Names: h.names, Records: db, Invoices: teller, Node: n.Hub.Key()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := lnurlp.New(lnurlp.Config{Desk: named, Links: h.links})
 	s := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
 		if path := string(ctx.Path()); phones.Handles(path) {
 			phones.Handle(ctx)
+		} else if rest, ok := strings.CutPrefix(path, "/hub.example"); ok && lnurlp.Handles(rest) {
+			ctx.URI().SetPath(rest)
+			public.Handle(ctx)
+		} else if ok {
+			ctx.SetStatusCode(fasthttp.StatusNotFound)
 		} else if lnurlp.Handles(path) {
 			pages.Handle(ctx)
 		}
@@ -294,6 +304,8 @@ func TestRegtestWallets(t *testing.T) {
 		t.Errorf("%v, %v, %v", settled, preimage, err)
 	}
 
+	t.Run("lightning-tools", func(t *testing.T) { h.payFromNode(t, p) })
+
 	// The phone pays, and pays again because it has heard nothing.
 	song := bill(n.Publisher, 1000)
 	var paid, again map[string]any
@@ -366,6 +378,8 @@ func TestRegtestWallets(t *testing.T) {
 	var txs, bills []map[string]any
 	p.call("GET", "/gettxs?limit=10&offset=0", nil, &txs)
 	p.call("GET", "/getuserinvoices?limit=20", nil, &bills)
+	txs = slices.DeleteFunc(txs, func(x map[string]any) bool { return x["value"] == 700.0 })
+	bills = slices.DeleteFunc(bills, func(x map[string]any) bool { return x["amt"] == 700.0 })
 	if len(txs) != 5 || len(bills) != 2 || bills[1]["description"] != "for the song" || bills[0]["ispaid"] != true || bills[1]["amt"] != 10_000.0 {
 		t.Errorf("%v\n%v", txs, bills)
 	}
@@ -373,7 +387,50 @@ func TestRegtestWallets(t *testing.T) {
 	if outside.Available != -(60_000-7_500)*1000 {
 		t.Errorf("%d msat came in, less what went out", -outside.Available)
 	}
-	if _, err := hex.DecodeString(sent.Preimage); err != nil {
-		t.Error(err)
+}
+
+// payFromNode has a lightning address paid by a package of others, which looks for itself whether it was. What it pays goes back.
+func (h *hub) payFromNode(t *testing.T, p *phone) {
+	node := newPeer(t, "address.mjs", paramsOf("address", "alice@hub.example", "host", "hub.example", "base", h.base+"/hub.example", "satoshis", 700, "comment", "ü & ö"))
+	var asked struct {
+		Invoice, About, Keysend string
+		Amount, Comment         int64
 	}
+	if err := json.Unmarshal(node.hear().Result, &asked); err != nil || asked.Amount != 700 || asked.About != "alice@hub.example" || asked.Comment != 255 {
+		t.Fatalf("%+v, %v", asked, err)
+	}
+	settled := func() (got struct {
+		Paid     bool
+		Preimage string
+	}) {
+		t.Helper()
+		node.put("paid?")
+		if err := json.Unmarshal(node.hear().Result, &got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := settled(); got.Paid || got.Preimage != "" {
+		t.Errorf("%+v", got)
+	}
+	sent, err := h.net.Payer.Pay(t.Context(), asked.Invoice, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.has(60_700)
+	if got := settled(); !got.Paid || got.Preimage != sent.Preimage {
+		t.Errorf("%+v", got)
+	}
+	if asked.Keysend != h.net.Hub.Key()+" 696969="+p.no.String() {
+		t.Errorf("a keysend goes to %s", asked.Keysend)
+	}
+	back, err := h.net.Payer.Invoice(t.Context(), 700_000, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paid map[string]any
+	if p.call("POST", "/payinvoice", paramsOf("invoice", back), &paid); paid["error"] != nil {
+		t.Errorf("%v", paid)
+	}
+	p.has(60_000)
 }

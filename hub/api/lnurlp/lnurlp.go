@@ -1,6 +1,7 @@
 // Package lnurlp is the HTTP of lightning addresses and LNURLs (package channels/lnurl):
 //
 //	GET /.well-known/lnurlp/<name>          what can be paid to an account (LUD-06, LUD-16)
+//	GET /.well-known/keysend/<name>         how to pay without an invoice
 //	GET /lnurl/pay/<name>/callback          an invoice: ?amount=<msat>&comment=<text> (LUD-12)
 //	GET /lnurl/verify/<token>               whether it was paid (LUD-21)
 //	GET /lnurl/withdraw/<id>                what can be withdrawn by a link (LUD-03)
@@ -49,7 +50,7 @@ func New(cfg Config) *Handler {
 
 // Handles says whether a path is one of this package's.
 func Handles(path string) bool {
-	return strings.HasPrefix(path, "/.well-known/lnurlp/") || strings.HasPrefix(path, "/lnurl/")
+	return strings.HasPrefix(path, "/.well-known/lnurlp/") || strings.HasPrefix(path, "/.well-known/keysend/") || strings.HasPrefix(path, "/lnurl/")
 }
 
 // Handle answers a request whose path Handles.
@@ -98,6 +99,9 @@ func (h *Handler) answer(ctx *fasthttp.RequestCtx) (any, error) {
 	defer cancel()
 	if name, ok := strings.CutPrefix(path, "/.well-known/lnurlp/"); ok {
 		return h.cfg.Desk.Offer(name)
+	}
+	if name, ok := strings.CutPrefix(path, "/.well-known/keysend/"); ok {
+		return h.cfg.Desk.Keysend(name)
 	}
 	if token, ok := strings.CutPrefix(path, "/lnurl/verify/"); ok {
 		return h.cfg.Desk.Verify(within, token)
