@@ -16,6 +16,8 @@ type batcher struct {
 	batches []*Batch  // that are not buried, the oldest first
 	cutAt   time.Time // when the next batches are cut, if nobody asks for them before
 	flush   bool      // somebody has asked
+	shown   []Batch   // copies of batches
+	down    bool      // a call has failed in this look: what is left is for the next one
 	rate    FeeRate   // asked for last
 	rated   time.Time
 }
@@ -77,8 +79,11 @@ func (r *Rails) tendChain() {
 	if r.cfg.Wallet == nil || r.cfg.Watcher == nil {
 		return
 	}
+	r.chain.down = false
 	for _, b := range slices.Clone(r.chain.batches) {
-		r.tend(b)
+		if r.tend(b); r.chain.down {
+			return
+		}
 	}
 	r.queueing.Lock()
 	if r.chain.cutAt.IsZero() {
@@ -106,8 +111,11 @@ func (r *Rails) cutBatches(waiting []*flight) {
 		budget, err = r.coins()
 	}
 	if err != nil {
-		r.log.Warn("no batch can be made now", "err", err)
+		r.warn("no batch can be made now; trying again", "err", err)
 		r.putBack(waiting, "")
+		r.queueing.Lock()
+		r.chain.cutAt = r.now() // at the next look
+		r.queueing.Unlock()
 		return
 	}
 	flights := make(map[Key]*flight)
@@ -208,6 +216,7 @@ func (r *Rails) join(flights []*flight, rate FeeRate) *Batch {
 		return nil
 	}
 	r.chain.batches = append(r.chain.batches, b)
+	r.show()
 	return b
 }
 
@@ -261,7 +270,7 @@ func (r *Rails) of(b *Batch) (flights []*flight) {
 // dissolve undoes a batch of which nothing was signed, or nothing that anybody has: its payouts go back to being held, or fail.
 func (r *Rails) dissolve(b *Batch, e event) (flights []*flight, actions []action) {
 	if err := r.release(b); err != nil {
-		r.log.Warn("coins of a batch that was given up are still set aside", "batch", b.ID.String(), "err", err)
+		r.warn("coins of a batch that was given up are still set aside", "batch", b.ID.String(), "err", err)
 	}
 	flights = r.of(b)
 	actions = r.move(flights, func(f *flight) event {
@@ -275,8 +284,19 @@ func (r *Rails) dissolve(b *Batch, e event) (flights []*flight, actions []action
 	if actions == nil {
 		return nil, nil
 	}
-	r.chain.batches = slices.DeleteFunc(r.chain.batches, func(x *Batch) bool { return x == b })
+	r.strike(b)
 	return flights, actions
+}
+
+// strike takes a batch off the list.
+func (r *Rails) strike(b *Batch) {
+	r.chain.batches = slices.DeleteFunc(slices.Clone(r.chain.batches), func(x *Batch) bool { return x == b })
+	r.show()
+}
+
+// failed ends this look at the chain if a node does not answer: it would not answer about the next batch either.
+func (r *Rails) failed(err error) {
+	r.chain.down = r.chain.down || errors.Is(err, ErrDown) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (r *Rails) release(b *Batch) error {
@@ -311,7 +331,8 @@ func (r *Rails) fund(b *Batch) {
 	case errors.Is(err, ErrDust), errors.Is(err, ErrRefused), errors.Is(err, ErrNetwork):
 		r.bisect(b, err)
 	default:
-		r.log.Warn("a batch is not signed yet", "batch", b.ID.String(), "err", err)
+		r.failed(err)
+		r.warn("a batch is not signed yet", "batch", b.ID.String(), "err", err)
 	}
 }
 
@@ -359,5 +380,6 @@ func (r *Rails) saveBatch(b *Batch) bool {
 	if err != nil {
 		r.log.Error("a batch cannot be written", "batch", b.ID.String(), "err", err)
 	}
+	r.show()
 	return err == nil
 }

@@ -88,7 +88,7 @@ func (r *Rails) finish(f *flight, p *Payout, op ledger.Op, then eventKind) actio
 	}
 	switch a, err := r.ledger.Submit(op); {
 	case err != nil:
-		r.log.Warn("a hold is not ended yet", "payout", p.Key.String(), "err", err)
+		r.warn("a hold is not ended yet", "payout", p.Key.String(), "err", err)
 		return again
 	case !a.Result().OK():
 		r.Raise(Incident{Kind: "hold", Subject: p.Key.String(), Account: p.Account, Amount: p.Aside(),
@@ -101,7 +101,7 @@ func (r *Rails) finish(f *flight, p *Payout, op ledger.Op, then eventKind) actio
 	defer r.hashes.lock(p.Hash)()
 	rows, paid, err := r.endOurs(p, then == evCaptured)
 	if err != nil {
-		r.log.Warn("an invoice of ours is not ended yet", "payout", p.Key.String(), "err", err)
+		r.warn("an invoice of ours is not ended yet", "payout", p.Key.String(), "err", err)
 		return again
 	}
 	act := r.advance(f, event{kind: then}, rows...)

@@ -72,7 +72,7 @@ func (r *Rails) followCoins() {
 				return nil
 			})
 			if r.ctx.Err() == nil {
-				r.log.Warn("the wallet does not tell of coins; trying again", "err", err)
+				r.warn("the wallet does not tell of coins; trying again", "err", err)
 			}
 			r.pause(r.backoff(tries))
 		}
@@ -91,7 +91,7 @@ func (r *Rails) followCoins() {
 			if err == nil {
 				break
 			}
-			r.log.Warn("the wallet's coins cannot be read; trying again", "err", err)
+			r.warn("the wallet's coins cannot be read; trying again", "err", err)
 			r.pause(r.backoff(tries))
 		}
 	}
@@ -171,14 +171,14 @@ func (r *Rails) lookAtCoins() {
 		if !asked {
 			p, found, err := r.place(ref.Hash)
 			if err != nil {
-				r.log.Warn("coins cannot be looked up; trying again", "err", err)
+				r.warn("coins cannot be looked up; trying again", "err", err)
 				return
 			}
 			at = seen{p, found}
 			places[ref.Hash] = at
 		}
 		if err := r.look(ref, at.place, at.found); err != nil {
-			r.log.Warn("a deposit is not credited yet", "deposit", ref.String(), "err", err)
+			r.warn("a deposit is not credited yet", "deposit", ref.String(), "err", err)
 		}
 		if r.ctx.Err() != nil {
 			return

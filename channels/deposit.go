@@ -216,7 +216,7 @@ func (r *Rails) creditArrived() {
 			err = r.creditAgain(ref)
 		}
 		if err != nil {
-			r.log.Warn("a deposit is not credited yet", "err", err)
+			r.warn("a deposit is not credited yet", "err", err)
 		}
 	}
 }

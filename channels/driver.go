@@ -130,6 +130,20 @@ func (r *Rails) fail(err error) {
 	})
 }
 
+// warn logs what is tried again, at most once a minute for each text: texts are constants, so there are few.
+func (r *Rails) warn(text string, args ...any) {
+	r.mu.Lock()
+	last, now := r.warned[text], r.now()
+	again := now.Sub(last) >= time.Minute
+	if again {
+		r.warned[text] = now
+	}
+	r.mu.Unlock()
+	if again {
+		r.log.Warn(text, args...)
+	}
+}
+
 // payoutRows are the payout's record, and its place among those under way.
 func payoutRows(p *Payout) ([]Row, error) {
 	text, err := json.Marshal(p)

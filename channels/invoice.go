@@ -99,7 +99,7 @@ func (r *Rails) followSettled() {
 			})
 		}
 		if r.ctx.Err() == nil {
-			r.log.Warn("the node does not tell of deposits; trying again", "err", err)
+			r.warn("the node does not tell of deposits; trying again", "err", err)
 		}
 		r.pause(r.backoff(tries))
 	}
@@ -150,7 +150,7 @@ func (r *Rails) receive(receipt *Receipt) error {
 		return nil
 	}
 	if err := r.credit(&d); err != nil {
-		r.log.Warn("a deposit is not credited yet", "err", err)
+		r.warn("a deposit is not credited yet", "err", err)
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ func (r *Rails) Decide(key Key, paid bool, note string) (Payout, error) {
 	act := r.advance(f, e)
 	r.dispatch(f, act)
 	r.settle("foreign", key.String(), note)
+	r.settle("stuck", key.String(), note)
 	return f.payout(), nil
 }
 

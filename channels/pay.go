@@ -91,6 +91,9 @@ func (r *Rails) track(f *flight) action {
 	defer cancel()
 	a, err := r.cfg.Payer.Track(ctx, p.Hash)
 	switch {
+	case err == nil && a.Stage == Pending:
+		r.suspect(f, &p)
+		return r.answered(f, a, true)
 	case err == nil:
 		return r.answered(f, a, true)
 	case errors.Is(err, ErrUnknownPayment):
@@ -101,6 +104,9 @@ func (r *Rails) track(f *flight) action {
 
 // answered is what the node says of a payment.
 func (r *Rails) answered(f *flight, a Attempt, asked bool) action {
+	if a.Stage != Pending {
+		r.settle("stuck", f.key.String(), "the node says how it ended")
+	}
 	switch a.Stage {
 	case Succeeded:
 		if p := f.payout(); a.Fee > p.FeeLimit {
@@ -112,6 +118,26 @@ func (r *Rails) answered(f *flight, a Attempt, asked bool) action {
 		return r.advance(f, event{kind: evFailed, reason: a.Reason, asked: asked})
 	}
 	return r.advance(f, event{kind: evUnderWay})
+}
+
+// suspect tells the operator of a payment that the node says is under way, and that is in none of its channels. That is what is left of
+// a node that died: it may never say anything else. Nothing is decided here: a payment that has arrived is in no channel either.
+func (r *Rails) suspect(f *flight, p *Payout) {
+	if r.cfg.Carried == nil || r.now().Sub(p.Changed) < r.cfg.StuckAfter {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
+	defer cancel()
+	carried, since, err := r.cfg.Carried(ctx, p.Hash)
+	if err != nil || carried || r.now().Sub(since) < r.cfg.StuckAfter {
+		return
+	}
+	r.Raise(Incident{Kind: "stuck", Subject: p.Key.String(), Account: p.Account, Amount: p.Pays, Text: fmt.Sprintf(
+		"the node says since %s that payment %s is under way, and none of its channels has it: it stays held until an operator decides whether it was paid",
+		since.UTC().Format(time.RFC3339), p.Hash)})
+	if f.payout().Status != InTransit { // decided meanwhile
+		r.settle("stuck", p.Key.String(), "over")
+	}
 }
 
 // reason is an error in one of the words of Attempt.Reason, where there is one.

@@ -14,6 +14,7 @@ type Policy struct {
 	SlotFor     time.Duration // how long one of Concurrency waits for a payment; then it is asked about now and then. Zero: 15 s
 	CallFor     time.Duration // what any other call to a node may take; zero: 20 s
 	Quiet       time.Duration // in which a node has begun, or dropped, what was handed to it, though it gave no answer; zero: ten minutes
+	StuckAfter  time.Duration // after which a payment that is in none of the node's channels is an incident; zero: an hour
 	Retry       time.Duration // before what was in vain is tried again, the first time; zero: a second
 	RetryMost   time.Duration // and after many; zero: a minute
 	Patience    time.Duration // within which a payout is sent, if the request names no time, or fails; zero: three days
@@ -51,7 +52,7 @@ func (p *Policy) fill() error {
 	}{
 		{&p.PayFor, time.Minute}, {&p.SlotFor, 15 * time.Second}, {&p.CallFor, 20 * time.Second}, {&p.Quiet, 10 * time.Minute},
 		{&p.Retry, time.Second}, {&p.RetryMost, time.Minute}, {&p.Patience, 72 * time.Hour}, {&p.BatchEvery, 10 * time.Minute},
-		{&p.BumpAfter, 2 * time.Hour}, {&p.Poll, 30 * time.Second},
+		{&p.StuckAfter, time.Hour}, {&p.BumpAfter, 2 * time.Hour}, {&p.Poll, 30 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.otherwise

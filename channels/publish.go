@@ -43,7 +43,8 @@ func (r *Rails) watch(b *Batch) {
 	for i := range slices.Backward(b.Tries) {
 		p, found, err := r.place(b.Tries[i].ID)
 		if err != nil {
-			r.log.Warn("a batch cannot be looked up", "batch", b.ID.String(), "err", err)
+			r.failed(err)
+			r.warn("a batch cannot be looked up", "batch", b.ID.String(), "err", err)
 			return
 		}
 		if found && p.Confirmations >= r.cfg.Confirmed {
@@ -89,7 +90,8 @@ func (r *Rails) publish(b *Batch) {
 			r.Raise(Incident{Kind: "publish", Subject: b.ID.String(), Amount: sum(b.Parts), Text: fmt.Sprintf("the network refuses a batch: %v", err)})
 			continue
 		}
-		r.log.Warn("a batch is not published yet", "batch", b.ID.String(), "err", err)
+		r.failed(err)
+		r.warn("a batch is not published yet", "batch", b.ID.String(), "err", err)
 		return
 	}
 	if conflicts == len(b.Tries) {
@@ -108,7 +110,7 @@ func (r *Rails) contest(b *Batch) {
 		by, found, err := r.cfg.Watcher.Spender(ctx, coin, 0)
 		cancel()
 		if err != nil {
-			r.log.Warn("a batch is in conflict, and nobody knows with what", "batch", b.ID.String(), "err", err)
+			r.warn("a batch is in conflict, and nobody knows with what", "batch", b.ID.String(), "err", err)
 			return
 		}
 		if !found || ours(by) {
@@ -179,7 +181,7 @@ func (r *Rails) replace(b *Batch, rate FeeRate) error {
 
 // confirm writes which of a batch's transactions it is, and who pays what of its fee.
 func (r *Rails) confirm(b *Batch, winner int) {
-	b.Winner, b.Status = winner, BatchConfirmed
+	b.Winner, b.Status, b.Parts = winner, BatchConfirmed, slices.Clone(b.Parts)
 	if b.Rest = share(b.Parts, ledger.Msat(b.Tries[winner].Fee)*msatPerSat); b.Rest > 0 {
 		b.Debit = r.newID()
 	}
@@ -214,7 +216,7 @@ func (r *Rails) deliver(b *Batch) {
 		return
 	}
 	if err := r.release(b); err != nil { // what a call to Fund without an answer may have left
-		r.log.Warn("a batch is not closed yet", "batch", b.ID.String(), "err", err)
+		r.warn("a batch is not closed yet", "batch", b.ID.String(), "err", err)
 		return
 	}
 	b.Status = BatchClosed
@@ -226,7 +228,7 @@ func (r *Rails) payRest(b *Batch) bool {
 	for tries := 0; b.Rest > 0 && !b.Debited && tries < 3; tries++ {
 		a, err := r.ledger.Submit(ledger.Op{Kind: ledger.OpDebit, Actor: ledger.Fees, Target: uint32(ledger.Chain), Amount: b.Rest, ID: b.Debit})
 		if err != nil {
-			r.log.Warn("the hub's part of a fee is not paid yet", "batch", b.ID.String(), "err", err)
+			r.warn("the hub's part of a fee is not paid yet", "batch", b.ID.String(), "err", err)
 			return false
 		}
 		switch result := a.Result(); {
@@ -235,7 +237,7 @@ func (r *Rails) payRest(b *Batch) bool {
 		case result == ledger.IDExpired:
 			_, found, err := r.applied(ledger.Fees, ledger.OpDebit, b.Debit)
 			if err != nil {
-				r.log.Warn("the hub's part of a fee is not paid yet", "batch", b.ID.String(), "err", err)
+				r.warn("the hub's part of a fee is not paid yet", "batch", b.ID.String(), "err", err)
 				return false
 			}
 			if b.Debited = found; !found {
@@ -262,11 +264,12 @@ func (r *Rails) bury(b *Batch) {
 	p, found, err := r.place(s.ID)
 	switch {
 	case err != nil:
-		return
+		r.failed(err)
+		r.warn("a batch cannot be looked up", "batch", b.ID.String(), "err", err)
 	case found && p.Confirmations >= buried:
 		b.buried = true
 		if r.saveBatch(b) {
-			r.chain.batches = slices.DeleteFunc(r.chain.batches, func(x *Batch) bool { return x == b })
+			r.strike(b)
 		}
 	case found && p.Confirmations > 0:
 		r.settle("reorganised", b.ID.String(), "it is in the chain again")
@@ -282,19 +285,26 @@ func (r *Rails) bury(b *Batch) {
 // settle closes an incident that has come to its end by itself.
 func (r *Rails) settle(kind, subject, note string) {
 	if _, err := r.CloseIncident(kind, subject, note); err != nil {
-		r.log.Warn("an incident is not closed", "kind", kind, "subject", subject, "err", err)
+		r.warn("an incident is not closed", "kind", kind, "subject", subject, "err", err)
 	}
 }
 
 // Batches are those that are not buried yet, the oldest first. What is in them is not to be changed.
 func (r *Rails) Batches() []Batch {
-	r.tending.Lock()
-	defer r.tending.Unlock()
+	r.queueing.Lock()
+	defer r.queueing.Unlock()
+	return r.chain.shown
+}
+
+// show makes what the batches are now what Batches returns: who asks does not wait for a node. r.tending must be held.
+func (r *Rails) show() {
 	all := make([]Batch, len(r.chain.batches))
 	for i, b := range r.chain.batches {
 		all[i] = *b
 	}
-	return all
+	r.queueing.Lock()
+	defer r.queueing.Unlock()
+	r.chain.shown = all
 }
 
 // Batch is a batch, buried or not.
@@ -322,5 +332,6 @@ func (r *Rails) loadBatches() error {
 		r.chain.batches = append(r.chain.batches, b)
 	}
 	slices.SortFunc(r.chain.batches, func(a, b *Batch) int { return a.Made.Compare(b.Made) })
+	r.show()
 	return nil
 }

@@ -81,10 +81,12 @@ type Config struct {
 	Wallet   Wallet
 	Purse    Purse
 	Watcher  Watcher
-	Node     string                                // its public key in hex
-	Script   func(address string) ([]byte, error)  // the public key script that an address stands for; ErrNetwork
-	Dust     func(script []byte) Sat               // the least amount of an output
-	Replace  func(Signed, FeeRate) (Signed, error) // a PSBT that pays more: the same inputs and outputs, less change. ErrFunds, ErrFee
+	Node     string // its public key in hex
+	// Carried says whether a payment that the node says is under way is in one of its channels, and since when. May be nil.
+	Carried func(ctx context.Context, hash Hash) (bool, time.Time, error)
+	Script  func(address string) ([]byte, error)  // the public key script that an address stands for; ErrNetwork
+	Dust    func(script []byte) Sat               // the least amount of an output
+	Replace func(Signed, FeeRate) (Signed, error) // a PSBT that pays more: the same inputs and outputs, less change. ErrFunds, ErrFee
 
 	// Secret makes the preimages of keysends. It must stay the same for ever, and secret.
 	Secret [32]byte
@@ -133,6 +135,7 @@ type Rails struct {
 	invoices    map[ledger.AccountNo]int // that nobody has paid
 	invoicesAll int
 
+	warned   map[string]time.Time // when a text was logged last
 	counting sync.Mutex
 	came     map[Rail]map[Status]uint64
 
@@ -165,7 +168,7 @@ func New(cfg Config) (*Rails, error) {
 	r := &Rails{cfg: cfg, records: cfg.Records, ledger: cfg.Ledger, log: cfg.Logger, now: cfg.Clock, dead: make(chan struct{}),
 		books: newLane(), pays: newLane(), asks: newLane(), poked: make(chan struct{}, 1),
 		flights: make(map[Key]*flight), perAccount: make(map[ledger.AccountNo]int), invoices: make(map[ledger.AccountNo]int),
-		incidents: make(map[string]Incident), came: make(map[Rail]map[Status]uint64)}
+		incidents: make(map[string]Incident), came: make(map[Rail]map[Status]uint64), warned: make(map[string]time.Time)}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r, nil
 }

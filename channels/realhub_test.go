@@ -80,10 +80,10 @@ func openHub(p place, change func(*channels.Config)) (h *realHub, err error) {
 	}
 	h.cfg = channels.Config{
 		Records: h.records, Ledger: h.hub.Book(), Payer: h.lightning, Receiver: h.lightning, Wallet: h.lightning, Purse: h.lightning, Watcher: h.chain,
-		Node: p.Node, Script: net.Script, Replace: chain.Replace, Dust: func(script []byte) channels.Sat { return chain.Dust(script, chain.DustRate) },
+		Carried: h.lightning.Carried, Node: p.Node, Script: net.Script, Replace: chain.Replace, Dust: func(script []byte) channels.Sat { return chain.Dust(script, chain.DustRate) },
 		Secret: [32]byte{1, 2, 3},
 		Policy: channels.Policy{Retry: 50 * time.Millisecond, RetryMost: time.Second, Poll: 200 * time.Millisecond, BatchEvery: time.Hour,
-			Quiet: 5 * time.Second, Confirmed: 2, Depths: []channels.Depth{{Below: 1_000_000, Confirmations: 1}, {Confirmations: 3}}},
+			Quiet: 5 * time.Second, StuckAfter: 8 * time.Second, Confirmed: 2, Depths: []channels.Depth{{Below: 1_000_000, Confirmations: 1}, {Confirmations: 3}}},
 	}
 	if os.Getenv("MILLRACE_TEST_LOG") != "" {
 		h.cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -169,7 +169,7 @@ type real struct {
 	net   *network.Network
 }
 
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 func newReal(t *testing.T, n *network.Network, change func(*channels.Config)) *real {
 	t.Helper()

@@ -2,7 +2,6 @@ package channels_test
 
 import (
 	"errors"
-	"os"
 	"testing"
 	"time"
 
@@ -13,8 +12,6 @@ import (
 )
 
 var shared networktest.Shared
-
-func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
 
 // TestRegtestLightning: money comes in over Lightning and on-chain, and goes out over Lightning, to the msat.
 func TestRegtestLightning(t *testing.T) {

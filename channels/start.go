@@ -30,6 +30,7 @@ func (r *Rails) Start() error {
 	if err != nil {
 		return fmt.Errorf("rails: %w", err)
 	}
+	r.chain.cutAt = r.now().Add(r.cfg.BatchEvery)
 	r.log.Info("rails open", "payouts", len(flights), "batches", len(r.chain.batches), "incidents", len(r.incidents))
 	for _, w := range []struct {
 		lane *lane
@@ -148,7 +149,7 @@ func (r *Rails) sweep() {
 		r.creditArrived()
 		if r.cfg.Receiver != nil {
 			if err := r.sweepInvoices(); err != nil {
-				r.log.Warn("invoices cannot be looked into; trying again", "err", err)
+				r.warn("invoices cannot be looked into; trying again", "err", err)
 			}
 		}
 		r.pause(r.cfg.Poll)
