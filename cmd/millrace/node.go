@@ -31,8 +31,8 @@ type node struct {
 	tls      *tls.Config // nil: plain HTTP
 	index    *index.Index
 	hub      *hub.Hub
-	started  bool // the hub owns the store and the index
-	rails    rails
+	started  bool   // the hub owns the store and the index
+	rails    *rails // nil: not open yet
 	webhooks *webhook.Dispatcher
 	admin    *http.Server
 	server   *api.Server
@@ -104,7 +104,7 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	if n.rails, err = openRails(ctx, cfg, n.hub, ring, log, fatal); err != nil {
 		return n, err
 	}
-	if err := n.rails.start(); err != nil {
+	if err := n.rails.start(data, log); err != nil {
 		return n, err
 	}
 	n.hub.WatchLag(n.store.Lag)
@@ -210,7 +210,9 @@ func (n *node) stop(timeout time.Duration) error {
 	if n.webhooks != nil {
 		errs = append(errs, n.webhooks.Close()) // before the hub, whose history it reads
 	}
-	errs = append(errs, n.rails.close()) // before the hub, whose ledger they move
+	if n.rails != nil {
+		errs = append(errs, n.rails.close()) // before the hub, whose ledger they move
+	}
 	switch {
 	case n.started:
 		errs = append(errs, ofData(n.hub.Close(ctx)))

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/audit"
 	"github.com/millrace/millrace/channels/chain"
 	"github.com/millrace/millrace/channels/lightning"
 	"github.com/millrace/millrace/channels/settle"
@@ -30,7 +32,11 @@ type rails struct {
 	btcd    *chain.Client     // nil: nothing goes on-chain
 	desk    *channels.Rails
 	settle  *settle.Desk
+	audit   *audit.Auditor // nil: there is no node to compare the books with
 	meter   meter
+
+	following sync.WaitGroup
+	unfollow  context.CancelFunc // ends what runs in following; nil: nothing does
 }
 
 // meter counts what came in and went out.
@@ -61,7 +67,8 @@ func (m meter) moved(_ ledger.AccountNo, i channels.Item) {
 const firstMeeting = 30 * time.Second
 
 // openRails opens the records and makes clients of the nodes. Nothing moves before start.
-func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, log *slog.Logger, fatal func(error)) (r rails, err error) {
+func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, log *slog.Logger, fatal func(error)) (r *rails, err error) {
+	r = &rails{}
 	r.records, err = records.Open(records.Options{Dir: filepath.Join(cfg.Data, "rails"), Create: true, Logger: log, Fatal: fatal})
 	if err != nil {
 		return r, ofData(err)
@@ -85,9 +92,24 @@ func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, 
 	if r.settle, err = r.openSettlement(c, log, fatal); err != nil {
 		return r, ofData(err)
 	}
-	c.Gate = r.settle.Gate().Check
-	r.desk, err = channels.New(c)
+	c.Gate = r.gate
+	if r.desk, err = channels.New(c); err != nil || r.lnd == nil {
+		return r, err
+	}
+	r.audit, err = audit.New(audit.Config{
+		Store: r.records, Ledger: c.Ledger, Node: r.lnd, History: r.lnd, Records: r.desk, Archive: r.desk, Alarms: r.desk, Changed: r.desk.Wake, Logger: log,
+	})
 	return r, err
+}
+
+// gate says whether a payout may be made: not while the books do not agree, and not past the operator's caps.
+func (r *rails) gate(p channels.Payout) error {
+	if r.audit != nil {
+		if err := r.audit.Stopped(); err != nil {
+			return err
+		}
+	}
+	return r.settle.Gate().Check(p)
 }
 
 // openSettlement opens the desk that pays accounts by run, whose gate keeps the operator's caps.
@@ -102,12 +124,24 @@ func (r *rails) openSettlement(c channels.Config, log *slog.Logger, fatal func(e
 	return settle.Open(settle.Config{Records: c.Records, Ledger: c.Ledger, Network: nodes, Market: nodes.Market, Logger: log, Fatal: fatal})
 }
 
-// start takes up what is under way.
-func (r *rails) start() error {
+// start takes up what is under way, and keeps an eye on the books and on the backups of lnd's channels.
+func (r *rails) start(data string, log *slog.Logger) error {
 	if err := r.desk.Start(); err != nil {
 		return ofData(err)
 	}
 	r.settle.Start(r.desk)
+	if r.audit == nil {
+		return nil
+	}
+	var ctx context.Context
+	ctx, r.unfollow = context.WithCancel(context.Background())
+	r.following.Go(func() { r.audit.Run(ctx) })
+	keeper := &audit.Keeper{Dir: filepath.Join(data, "lnd-channels"), Node: r.lnd, Logger: log}
+	r.following.Go(func() {
+		if err := keeper.Run(ctx); err != nil && ctx.Err() == nil {
+			log.Error("lnd's channel backups are not kept any more", "err", err)
+		}
+	})
 	return nil
 }
 
@@ -204,6 +238,10 @@ func (r *rails) nodes() (all []api.Node) {
 
 // close stops what moves, and then lets go of the nodes. What is open goes on at the next start.
 func (r *rails) close() error {
+	if r.unfollow != nil {
+		r.unfollow()
+		r.following.Wait()
+	}
 	if r.settle != nil {
 		r.settle.Close()
 	}
