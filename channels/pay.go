@@ -69,16 +69,31 @@ func (r *Rails) send(f *flight) action {
 	case r.now().After(p.Deadline): // whether a call before may still be about is the machine's to know
 		return r.advance(f, event{kind: evTurnedAway, reason: reasonLate})
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.SlotFor)
-	defer cancel()
-	a, err := r.cfg.Payer.Pay(ctx, r.payment(&p))
+	a, ok, err := r.pay(&p)
 	switch {
+	case !ok: // the next start goes on
+		return action{}
 	case err == nil:
 		return r.answered(f, a, false)
 	case errors.Is(err, ErrRefused), errors.Is(err, ErrNetwork), errors.Is(err, ErrExpired):
 		return r.advance(f, event{kind: evTurnedAway, reason: reason(err)})
 	}
 	return r.advance(f, event{kind: evLost, reason: err.Error(), until: r.now().Add(r.cfg.Quiet)})
+}
+
+// pay hands a payment to the node when it is making fewer than Concurrency. Half as many workers more than that find out meanwhile whether
+// the next ones may be sent, and write down what became of the last ones: so the node does not wait for the disk. False: the rails stop.
+func (r *Rails) pay(p *Payout) (a Attempt, ok bool, err error) {
+	select {
+	case r.slots <- struct{}{}:
+	case <-r.ctx.Done():
+		return a, false, nil
+	}
+	defer func() { <-r.slots }()
+	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.SlotFor)
+	defer cancel()
+	a, err = r.cfg.Payer.Pay(ctx, r.payment(p))
+	return a, true, err
 }
 
 // track asks the node how a payment stands.

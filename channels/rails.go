@@ -124,8 +124,9 @@ type Rails struct {
 	dead    chan struct{} // closed when records cannot be written any more
 
 	books, pays, asks *lane
-	making            locks[Key]  // held while a payout or an address is made
-	hashes            locks[Hash] // held over what is read and written about an invoice or a coin
+	slots             chan struct{} // one for each payment that the node is making: Concurrency
+	making            locks[Key]    // held while a payout or an address is made
+	hashes            locks[Hash]   // held over what is read and written about an invoice or a coin
 
 	mu          sync.Mutex
 	started     bool
@@ -166,7 +167,7 @@ func New(cfg Config) (*Rails, error) {
 		cfg.Clock = time.Now
 	}
 	r := &Rails{cfg: cfg, records: cfg.Records, ledger: cfg.Ledger, log: cfg.Logger, now: cfg.Clock, dead: make(chan struct{}),
-		books: newLane(), pays: newLane(), asks: newLane(), poked: make(chan struct{}, 1),
+		books: newLane(), pays: newLane(), asks: newLane(), slots: make(chan struct{}, cfg.Concurrency), poked: make(chan struct{}, 1),
 		flights: make(map[Key]*flight), perAccount: make(map[ledger.AccountNo]int), invoices: make(map[ledger.AccountNo]int),
 		incidents: make(map[string]Incident), came: make(map[Rail]map[Status]uint64), warned: make(map[string]time.Time)}
 	r.ctx, r.stop = context.WithCancel(context.Background())

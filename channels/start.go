@@ -35,7 +35,7 @@ func (r *Rails) Start() error {
 	for _, w := range []struct {
 		lane *lane
 		many int
-	}{{r.books, bookWorkers}, {r.pays, r.cfg.Concurrency}, {r.asks, askWorkers}} {
+	}{{r.books, bookWorkers}, {r.pays, r.cfg.Concurrency + r.cfg.Concurrency/2}, {r.asks, askWorkers}} {
 		for range w.many {
 			r.running.Go(func() { r.work(w.lane) })
 		}

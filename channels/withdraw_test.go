@@ -141,6 +141,31 @@ func TestHeldInvoices(t *testing.T) {
 	}
 }
 
+// TestConcurrency: the node makes as many payments at once as it may, and no more; a few others are ready when one of these ends.
+func TestConcurrency(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Concurrency, c.SlotFor = 4, time.Minute })
+	from := r.account(100_000_000)
+	for range 20 {
+		text, _ := r.node.foreign(1000, behaviour{take: time.Hour})
+		r.withdraw(r.request(from, text, 0, 0))
+	}
+	begun := func() int {
+		r.node.mu.Lock()
+		defer r.node.mu.Unlock()
+		return len(r.node.payments)
+	}
+	r.eventually("four are under way and two wait", func() bool { return begun() == 4 && r.Counts().Now[Lightning][InTransit] == 6 })
+	for range 20 {
+		time.Sleep(time.Millisecond)
+		if n := begun(); n != 4 {
+			t.Fatalf("the node makes %d payments at once", n)
+		}
+	}
+	if n := r.Counts().Now[Lightning]; n[InTransit] != 6 || n[Held] != 14 {
+		t.Errorf("%v", n)
+	}
+}
+
 // TestNodeDown: without a node nothing is lost, and all goes on by itself when it is back. Payments inside do not need it.
 func TestNodeDown(t *testing.T) {
 	r := newRig(t, nil)
