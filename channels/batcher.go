@@ -211,7 +211,12 @@ func (r *Rails) join(flights []*flight, rate FeeRate) *Batch {
 		}
 		b.Parts = append(b.Parts, Part{Key: f.key, Amount: Sat(p.Pays / msatPerSat), Weight: outputWeight(p.Script), Limit: p.FeeLimit})
 		return event{kind: evJoined, id: b.ID}
-	}, b.rows)
+	}, func() ([]Row, error) {
+		if len(b.Parts) == 0 { // all were taken back meanwhile
+			return nil, nil
+		}
+		return b.rows()
+	})
 	if moved == nil || len(b.Parts) == 0 {
 		return nil
 	}
@@ -242,8 +247,8 @@ func (r *Rails) move(flights []*flight, of func(*flight) event, with func() ([]R
 		}
 	}
 	more, err := with()
-	if err == nil {
-		err = r.write(append(rows, more...)...)
+	if rows = append(rows, more...); err == nil && len(rows) > 0 {
+		err = r.write(rows...)
 	}
 	if err != nil {
 		r.log.Error("a batch cannot be written", "err", err)
@@ -251,6 +256,7 @@ func (r *Rails) move(flights []*flight, of func(*flight) event, with func() ([]R
 	}
 	for i, f := range flights {
 		r.take(f, next[i])
+		actions[i] = f.next(actions[i])
 	}
 	return actions
 }

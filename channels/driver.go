@@ -20,7 +20,7 @@ type flight struct {
 	tries   int           // actions in vain, one after the other
 	changed chan struct{} // closed when the status is another
 	asked   bool          // the ledger may have been asked to set the money aside
-	turn    uint64        // of the task that was dispatched last: those before it are not carried out any more
+	turn    uint64        // of what is to be done next: tasks of those before it are not carried out any more
 }
 
 func newFlight(p Payout) *flight {
@@ -79,6 +79,16 @@ func (r *Rails) advance(f *flight, e event, with ...Row) action {
 		}
 	}
 	r.take(f, next)
+	return f.next(act)
+}
+
+// next makes an action the one that is to be done next: what was to be done before is not dispatched any more, or not carried out. It is
+// made so together with the step that it comes of, so that two who step at once do not dispatch the older step's last. f.mu must be held.
+func (f *flight) next(act action) action {
+	if act.kind != actNone {
+		f.turn++
+		act.turn = f.turn
+	}
 	return act
 }
 
@@ -168,12 +178,18 @@ func (r *Rails) dispatch(f *flight, act action) {
 		return
 	}
 	f.mu.Lock()
+	if act.turn == 0 {
+		act = f.next(act)
+	}
+	if act.turn != f.turn { // there is something newer
+		f.mu.Unlock()
+		return
+	}
 	if act.again {
 		wait = r.backoff(f.tries)
 		f.tries++
 	}
-	f.turn++
-	t := task{f, act.kind, f.turn}
+	t := task{f, act.kind, act.turn}
 	f.mu.Unlock()
 	if !act.after.IsZero() {
 		wait = max(wait, act.after.Sub(r.now()))

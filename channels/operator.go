@@ -60,16 +60,18 @@ func (r *Rails) Wake() {
 	}
 	r.mu.Unlock()
 	for _, f := range flights {
+		var act action
 		f.mu.Lock()
-		status := f.p.Status
-		f.tries = 0
-		f.mu.Unlock()
 		switch {
-		case status == Asked:
-			r.dispatch(f, action{kind: actHold})
-		case status == Held && f.rail != Chain: // what waits for a batch is asked about when it is cut
-			r.dispatch(f, action{kind: actClear})
+		case f.p.Status == Asked:
+			act.kind = actHold
+		case f.p.Status == Held && f.rail != Chain: // what waits for a batch is asked about when it is cut
+			act.kind = actClear
 		}
+		f.tries = 0
+		act = f.next(act)
+		f.mu.Unlock()
+		r.dispatch(f, act)
 	}
 	r.poke()
 }

@@ -52,6 +52,7 @@ type action struct {
 	kind  actionKind
 	after time.Time // not before; zero: at once
 	again bool      // it was done in vain before: let some time pass
+	turn  uint64    // given by the driver: see flight. Zero: by none of its steps
 }
 
 type actionKind uint8
