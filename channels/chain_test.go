@@ -212,6 +212,27 @@ func TestBumpBySelf(t *testing.T) {
 	}
 }
 
+// TestDearMempool: a batch that the mempool wants more for, or has thrown out, pays more by itself too.
+func TestDearMempool(t *testing.T) {
+	r := patient(t, func(c *Config) { c.BumpAfter = time.Hour })
+	r.chain.give(10_000_000)
+	from := r.account(1_000_000_000)
+	q := r.queued(from, 1, 1_000_000, 5_000_000)[0]
+	r.Flush()
+	r.published(1)
+	r.chain.mu.Lock()
+	r.chain.floor, r.chain.rate, r.chain.mempool = r.chain.mempool[0].Fee+1, 20_000, nil
+	r.chain.mu.Unlock()
+	r.Block()
+	r.incident("publish")
+	r.clock.forward(61 * time.Minute)
+	r.Block()
+	r.published(1)
+	r.chain.mine(2)
+	r.Block()
+	r.ends(q.Key, Done)
+}
+
 // TestPoorHub: where the hub's income does not suffice for its part of a fee, an operator hears of it, and it is paid when there is more.
 func TestPoorHub(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.BatchEvery = time.Hour })

@@ -38,6 +38,7 @@ type blockchain struct {
 	deaf      bool                      // Publish does what it is asked, and no answer comes
 	signed    map[string]*transaction
 	reserved  Sat
+	floor     Sat // no transaction of a lower fee is taken
 }
 
 func newBlockchain() *blockchain {
@@ -181,6 +182,9 @@ func (c *blockchain) Publish(_ context.Context, raw []byte, _ string) error {
 	t := c.signed[string(raw)]
 	if t == nil {
 		return fmt.Errorf("%w: not signed", ErrRefused)
+	}
+	if t.Fee < c.floor {
+		return ErrFee
 	}
 	if err := c.accept(t); err != nil {
 		return err

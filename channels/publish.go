@@ -57,10 +57,11 @@ func (r *Rails) watch(b *Batch) {
 			return
 		}
 	}
+	dear := false
 	if !newest { // a node that starts anew may have another of them in its mempool: the newest takes its place
-		r.publish(b)
+		dear = r.publish(b)
 	}
-	if !seen {
+	if !seen && !dear {
 		return
 	}
 	if r.cfg.BumpAfter > 0 && r.now().Sub(b.Signed) >= r.cfg.BumpAfter {
@@ -74,7 +75,8 @@ func (r *Rails) watch(b *Batch) {
 func rateOf(s *Signed) FeeRate { return FeeRate(int64(s.Fee) * 1000 / max(1, s.VSize)) }
 
 // publish hands out the newest transaction of a batch; where that cannot be, since another of them stands in its way or none, the others.
-func (r *Rails) publish(b *Batch) {
+// Dear: none is taken, and one that pays more would be.
+func (r *Rails) publish(b *Batch) (dear bool) {
 	conflicts := 0
 	for i := range slices.Backward(b.Tries) {
 		ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
@@ -82,21 +84,23 @@ func (r *Rails) publish(b *Batch) {
 		cancel()
 		switch {
 		case err == nil:
-			return
+			return false
 		case errors.Is(err, ErrConflict):
 			conflicts++
 			continue
 		case errors.Is(err, ErrRefused), errors.Is(err, ErrFee), errors.Is(err, ErrDust):
+			dear = dear || errors.Is(err, ErrFee)
 			r.Raise(Incident{Kind: "publish", Subject: b.ID.String(), Amount: sum(b.Parts), Text: fmt.Sprintf("the network refuses a batch: %v", err)})
 			continue
 		}
 		r.failed(err)
 		r.warn("a batch is not published yet", "batch", b.ID.String(), "err", err)
-		return
+		return false
 	}
 	if conflicts == len(b.Tries) {
 		r.contest(b)
 	}
+	return dear
 }
 
 // contest finds out whether a batch is lost: coins that it spends are spent, or not there, and nothing of it is to be seen. That may pass:
