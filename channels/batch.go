@@ -39,7 +39,7 @@ type Batch struct {
 	Changed time.Time   `json:"changed"`
 
 	delivered bool // its payouts know that they are paid
-	lost      bool // another transaction, which is deep in the chain, spends a coin of it
+	lost      bool // another transaction, which is deep in the chain, spends a coin of it, or there is no such coin any more
 	buried    bool // not to be looked at any more
 }
 

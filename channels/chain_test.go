@@ -352,6 +352,52 @@ func TestConflict(t *testing.T) {
 	r.ends(q.Key, Done)
 }
 
+// TestStranded: a batch of coins that a reorganisation has taken away is told of, and goes on when they are back, or is given up.
+func TestStranded(t *testing.T) {
+	for _, back := range []bool{true, false} {
+		t.Run(fmt.Sprintf("they come back: %v", back), func(t *testing.T) {
+			r := patient(t, nil)
+			r.chain.give(10_000_000)
+			from := r.account(1_000_000_000)
+			q := r.queued(from, 1, 1_000_000, 5_000_000)[0]
+			r.Flush()
+			r.published(1)
+			b := r.Batches()[0]
+			r.chain.mu.Lock()
+			r.chain.mempool, r.chain.gone = nil, map[Outpoint]bool{b.Tries[0].Inputs[0]: true}
+			r.chain.mu.Unlock()
+			r.Block()
+			r.incident("conflict")
+			if p, _ := r.Payout(q.Key); p.Status != InTransit {
+				t.Errorf("%s", shown(p))
+			}
+			if back {
+				r.chain.mu.Lock()
+				r.chain.gone = nil
+				r.chain.mu.Unlock()
+				r.Block()
+				r.published(1)
+				r.eventually("the incident is closed by itself", func() bool { list, _ := r.Incidents(0); return len(list) == 0 })
+				if err := r.Abandon(b.ID); !errors.Is(err, ErrDecided) {
+					t.Errorf("given up though it is published: %v", err)
+				}
+			} else {
+				r.chain.mu.Lock()
+				delete(r.chain.coins, b.Tries[0].Inputs[0])
+				r.chain.mu.Unlock()
+				r.chain.give(10_000_000)
+				r.eventually("it can be given up", func() bool { return r.Abandon(b.ID) == nil })
+				r.eventually("it waits again", func() bool { return r.Counts().Queue["batch"] == 1 })
+				r.Flush()
+				r.published(1)
+			}
+			r.chain.mine(2)
+			r.Block()
+			r.ends(q.Key, Done)
+		})
+	}
+}
+
 // TestReorganised: a transaction that is out of the chain again is published again; after it was counted, somebody is told.
 func TestReorganised(t *testing.T) {
 	r := patient(t, nil)

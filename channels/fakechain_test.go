@@ -38,7 +38,8 @@ type blockchain struct {
 	deaf      bool                      // Publish does what it is asked, and no answer comes
 	signed    map[string]*transaction
 	reserved  Sat
-	floor     Sat // no transaction of a lower fee is taken
+	gone      map[Outpoint]bool // coins whose transaction is not in the chain any more
+	floor     Sat               // no transaction of a lower fee is taken
 }
 
 func newBlockchain() *blockchain {
@@ -201,6 +202,8 @@ func (c *blockchain) accept(t *transaction) error {
 	for _, coin := range t.Inputs {
 		by, deep := c.spent(coin)
 		switch {
+		case c.gone[coin]:
+			return ErrConflict
 		case by == nil:
 		case by.id == t.id:
 			return nil
@@ -312,7 +315,10 @@ func (c *blockchain) Spender(_ context.Context, coin Outpoint, _ int64) (Hash, b
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	by, _ := c.spent(coin)
-	if by == nil {
+	switch {
+	case c.gone[coin]:
+		return Hash{}, false, ErrNoTransaction
+	case by == nil:
 		return Hash{}, false, nil
 	}
 	return by.id, true, nil

@@ -76,8 +76,9 @@ func (r *Rails) Wake() {
 	r.poke()
 }
 
-// Abandon gives up a batch whose coins were spent by another transaction: its payouts wait for the next batch. An operator must have seen
-// that other transaction buried: should it be undone, the batch could still be confirmed, and its payees be paid twice.
+// Abandon gives up a batch whose coins were spent by another transaction, or come from one that a reorganisation has left nowhere: its
+// payouts wait for the next batch. An operator must have seen buried what spends those coins, or the coins of the one that is nowhere:
+// otherwise the batch could still be confirmed, and its payees be paid twice.
 func (r *Rails) Abandon(id ID) error {
 	r.tending.Lock()
 	defer r.tending.Unlock()
@@ -87,7 +88,7 @@ func (r *Rails) Abandon(id ID) error {
 	}
 	b := r.chain.batches[i]
 	if b.Status != BatchSigned || !b.lost {
-		return fmt.Errorf("%w: no coin of batch %s is known to be spent by another transaction", ErrDecided, id)
+		return fmt.Errorf("%w: no coin of batch %s is known to be spent by another transaction, or to be gone", ErrDecided, id)
 	}
 	r.log.Warn("an operator gives up a batch", "batch", id.String(), "payouts", len(b.Parts))
 	flights, actions := r.dissolve(b, event{kind: evLeft, reason: "batch_abandoned"})

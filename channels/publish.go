@@ -40,6 +40,7 @@ func (r *Rails) place(id Hash) (Place, bool, error) {
 // watch looks for the transactions of a signed batch in the chain.
 func (r *Rails) watch(b *Batch) {
 	seen, newest := false, false
+	b.lost = false // until that is found again
 	for i := range slices.Backward(b.Tries) {
 		p, found, err := r.place(b.Tries[i].ID)
 		if err != nil {
@@ -51,8 +52,10 @@ func (r *Rails) watch(b *Batch) {
 			r.confirm(b, i)
 			return
 		}
-		seen = seen || found
 		newest = newest || found && i == len(b.Tries)-1
+		if seen = seen || found; found {
+			r.settle("conflict", b.ID.String(), "it is to be seen again")
+		}
 		if found && p.Confirmations > 0 {
 			return
 		}
@@ -113,6 +116,14 @@ func (r *Rails) contest(b *Batch) {
 		ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
 		by, found, err := r.cfg.Watcher.Spender(ctx, coin, 0)
 		cancel()
+		if errors.Is(err, ErrNoTransaction) {
+			// The chain was reorganised, and what the coin comes from was not mined again; perhaps a replacement of it was.
+			b.lost = true
+			r.Raise(Incident{Kind: "conflict", Subject: b.ID.String(), Amount: sum(b.Parts), Text: fmt.Sprintf(
+				"a coin of a batch comes from transaction %s, which is not in the chain any more: its payouts stay held until that is mined again, or an "+
+					"operator, who has seen that it never can be, gives the batch up", coin.Tx.TxID())})
+			return
+		}
 		if err != nil {
 			r.warn("a batch is in conflict, and nobody knows with what", "batch", b.ID.String(), "err", err)
 			return

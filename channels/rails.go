@@ -67,6 +67,7 @@ type Watcher interface {
 	// FeeRate is what gets a transaction into one of the next so many blocks.
 	FeeRate(ctx context.Context, blocks int) (FeeRate, error)
 	// Spender is the transaction that spends a coin, in the mempool or in a block at or above a height. False: none does.
+	// ErrNoTransaction: there is no such coin, nor was there one in this chain.
 	Spender(ctx context.Context, coin Outpoint, since int64) (Hash, bool, error)
 }
 
