@@ -94,7 +94,7 @@ func (d *Desk) ApprovePayout(key channels.Key, by string) (Request, error) {
 	return r, nil
 }
 
-// planned says whether a payout is one of a run's: then the run was approved, where that was needed.
+// planned says whether a payout is one of a run's, which has begun: then the run was approved, where that was needed.
 func (d *Desk) planned(p *channels.Payout) bool {
 	run, number, try, ok := parseOrigin(p.Origin)
 	if !ok || p.ID != payoutID(run, number, try) {
@@ -102,7 +102,7 @@ func (d *Desk) planned(p *channels.Payout) bool {
 	}
 	var i Item
 	found, err := get(d.rec, numberKey(run, number), &i)
-	if err != nil || !found || i.Account != p.Account || i.Try != try || i.Amount != p.Pays || i.To.Text != p.To {
+	if err != nil || !found || i.Stage != Begun || i.Account != p.Account || i.Try != try || i.Amount != p.Pays || i.To.Text != p.To {
 		return false
 	}
 	_, err = d.Run(run) // an item may be older than its run
