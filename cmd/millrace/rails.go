@@ -33,6 +33,7 @@ type rails struct {
 	desk    *channels.Rails
 	settle  *settle.Desk
 	audit   *audit.Auditor // nil: there is no node to compare the books with
+	wallets wallets
 	meter   meter
 
 	following sync.WaitGroup
@@ -89,11 +90,19 @@ func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, 
 			return r, err
 		}
 	}
+	if r.lnd != nil {
+		if err := r.wallets.openClient(h.Origin(), cfg.Dev, &c, r.lnd, cfg.Network); err != nil {
+			return r, err
+		}
+	}
 	if r.settle, err = r.openSettlement(c, log, fatal); err != nil {
 		return r, ofData(err)
 	}
 	c.Gate = r.gate
 	if r.desk, err = channels.New(c); err != nil || r.lnd == nil {
+		return r, err
+	}
+	if err := r.wallets.open(h.Origin(), r, log); err != nil {
 		return r, err
 	}
 	r.audit, err = audit.New(audit.Config{
@@ -130,6 +139,9 @@ func (r *rails) start(data string, log *slog.Logger) error {
 		return ofData(err)
 	}
 	r.settle.Start(r.desk)
+	if r.wallets.links != nil {
+		r.wallets.start(log)
+	}
 	if r.audit == nil {
 		return nil
 	}
@@ -238,6 +250,7 @@ func (r *rails) nodes() (all []api.Node) {
 
 // close stops what moves, and then lets go of the nodes. What is open goes on at the next start.
 func (r *rails) close() error {
+	r.wallets.close()
 	if r.unfollow != nil {
 		r.unfollow()
 		r.following.Wait()

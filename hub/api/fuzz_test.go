@@ -18,7 +18,7 @@ import (
 
 // fuzzed is a hub for a fuzz target: a log in memory, an account with money, one without, a channel and a work.
 func fuzzed(f *testing.F) (r *rig, payer, payee user) {
-	r = setup{log: newGate().log, api: api.Config{RequestTimeout: time.Second}}.rig(f)
+	r = setup{log: newGate().log, node: newNode(), api: api.Config{RequestTimeout: time.Second}}.rig(f)
 	payer, payee = r.user(1_000_000), r.user(0)
 	payer.channel(payee, 1000)
 	r.sell(payee, 10)

@@ -6,6 +6,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	_ "embed"
@@ -68,6 +69,7 @@ type Config struct {
 	Webhooks       *webhook.Dispatcher    // nil: none
 	Rails          *channels.Rails        // nil: money moves inside only
 	Settle         *settle.Desk           // nil: nobody is settled; with Rails only
+	Mounts         []Mount                // what is served beside the routes
 	Nodes          []Node                 // that the rails go by
 	MaxStreams     int                    // event streams and statements open at a time; 0: 256
 }
@@ -207,8 +209,31 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
+// Mount is an API of others', under paths that are none of ours: not below /v1/.
+type Mount struct {
+	Handles func(path string) bool
+	Handle  fasthttp.RequestHandler
+}
+
+// mounted answers a request that is a mount's.
+func (s *Server) mounted(ctx *fasthttp.RequestCtx) bool {
+	if path := ctx.Path(); len(s.cfg.Mounts) == 0 || bytes.HasPrefix(path, []byte("/v1/")) {
+		return false
+	}
+	for _, m := range s.cfg.Mounts {
+		if m.Handles(string(ctx.Path())) {
+			m.Handle(ctx)
+			return true
+		}
+	}
+	return false
+}
+
 // handle answers one request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if s.mounted(ctx) {
+		return
+	}
 	c := s.calls.Get().(*call)
 	c.ctx = ctx
 	s.dispatch(c)
