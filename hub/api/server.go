@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/audit"
 	"github.com/millrace/millrace/channels/settle"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/webhook"
@@ -68,6 +69,7 @@ type Config struct {
 	Metrics        []prometheus.Collector // in /metrics beside the hub's own
 	Webhooks       *webhook.Dispatcher    // nil: none
 	Rails          *channels.Rails        // nil: money moves inside only
+	Audit          *audit.Auditor         // nil: there is no node to compare the books with
 	Settle         *settle.Desk           // nil: nobody is settled; with Rails only
 	Mounts         []Mount                // what is served beside the routes
 	Nodes          []Node                 // that the rails go by

@@ -72,6 +72,9 @@ var onPayouts = map[string]stubbed{
 	"POST /v1/rails/batches/" + id + "/abandon":     {200, `{"batch":"` + id + `"}`},
 	"POST /v1/rails/flush":                          {200, `{}`},
 	"GET /v1/rails/incidents":                       {200, `{"incidents":[{"kind":"k","subject":"s","text":"t","raised":1,"again":1,"times":1}]}`},
+	"GET /v1/rails/reconciliation":                  {200, `{"time":1795000000000,"full":true,"steady":true,"height":5,"held_msat":5,"backing_msat":5,"due_msat":5,"ratio_permille":1500,"difference_msat":-1,"mismatches":[{"kind":"k","subject":"s","amount_msat":5,"text":"t"}],"more":0,"warnings":["w"],"stopped":"s"}`},
+	"POST /v1/rails/reconciliation":                 {200, `{"time":1795000000000,"full":true,"steady":true,"height":5,"held_msat":5,"backing_msat":5,"due_msat":5,"ratio_permille":1500,"difference_msat":-1,"mismatches":[{"kind":"k","subject":"s","amount_msat":5,"text":"t"}],"more":0,"warnings":["w"],"stopped":"s"}`},
+	"POST /v1/rails/adjustments":                    {200, `{"id":"i","amount_msat":-5,"reason":"r","time":1795000000000}`},
 	"POST /v1/rails/incidents/close":                {200, `{"kind":"k","subject":"s"}`},
 	"POST /v1/rails/deposits/" + digest + "/assign": {200, invoiceBody},
 }
@@ -100,6 +103,12 @@ func everyPayout(t *testing.T, c *client.Client) {
 	incidents, err := c.Incidents(ctx, 0)
 	good("incidents", len(incidents) == 1, err)
 	good("close", true, c.CloseIncident(ctx, "k", "s", "n"))
+	r, err := c.LastReconciliation(ctx)
+	good("last reconciliation", len(r.Mismatches) == 1, err)
+	r, err = c.Reconcile(ctx, true)
+	good("reconcile", r.Stopped == "s", err)
+	j, err := c.Adjust(ctx, client.Adjustment{ID: "i", Amount: -5, Reason: "r"})
+	good("adjust", j.Amount == -5, err)
 	d, err := c.AssignDeposit(ctx, digest, no)
 	good("assign", d.Deposit == digest, err)
 }

@@ -55,6 +55,9 @@ var goodPayouts = map[string]call{
 	"flush":           post("/v1/rails/flush", ``, 200, `{}`),
 	"incidents":       get("/v1/rails/incidents?closed=5", `{"incidents":[{"kind":"k","subject":"s","text":"t","raised":1,"again":1,"times":1,"closed":5,"note":"n"}]}`),
 	"incident close":  post("/v1/rails/incidents/close", `{"kind":"k","subject":"s","note":"n"}`, 200, `{"kind":"k","subject":"s"}`),
+	"reconciliation":  get("/v1/rails/reconciliation", `{"time":1795000000000,"full":true,"steady":true,"height":5,"held_msat":5,"backing_msat":5,"due_msat":5,"ratio_permille":1500,"difference_msat":-1,"mismatches":[{"kind":"k","subject":"s","amount_msat":5,"text":"t"}],"more":0,"warnings":["w"],"stopped":"s"}`),
+	"reconcile":       post("/v1/rails/reconciliation", `{"full":true}`, 200, `{"time":1795000000000,"full":true,"steady":true,"height":5,"held_msat":5,"backing_msat":5,"due_msat":5,"ratio_permille":1500,"difference_msat":-1,"mismatches":[{"kind":"k","subject":"s","amount_msat":5,"text":"t"}],"more":0,"warnings":["w"],"stopped":"s"}`),
+	"adjust":          post("/v1/rails/adjustments", `{"id":"i","went_out_msat":5,"reason":"r"}`, 200, `{"id":"i","amount_msat":-5,"reason":"r","time":1795000000000}`),
 	"assign":          post("/v1/rails/deposits/"+digest+":1/assign", `{"account":"ag0g"}`, 200, coinResp),
 }
 
