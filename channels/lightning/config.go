@@ -11,7 +11,7 @@ import (
 
 const (
 	defaultTimeout = 30 * time.Second
-	defaultLease   = 7 * 24 * time.Hour
+	defaultLease   = 365 * 24 * time.Hour
 	maxLease       = 10 * 365 * 24 * time.Hour
 )
 
@@ -25,7 +25,7 @@ type Config struct {
 	Taproot     bool   // addresses and change are P2TR; otherwise P2WPKH, which every wallet can pay
 
 	Timeout time.Duration // for one call; zero: 30 seconds. Pay and Track have times of their own
-	Lease   time.Duration // for which coins of an unpublished transaction are set aside; zero: 7 days
+	Lease   time.Duration // for which coins of an unpublished transaction are set aside; zero: a year
 	Logger  *slog.Logger  // nil: none
 }
 
