@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/millrace/millrace/ledger"
 )
@@ -54,12 +56,19 @@ func (q *Request) check() error {
 		return fmt.Errorf("%w: no id", ErrTarget)
 	case q.To == "" || len(q.To) > MaxTo:
 		return fmt.Errorf("%w: want 1 to %d bytes", ErrTarget, MaxTo)
+	case !plainText(q.To) || !plainText(q.Memo) || !plainText(q.Origin):
+		return fmt.Errorf("%w: text that is not UTF-8, or has control characters", ErrTarget)
 	case len(q.Memo) > MaxMemo || len(q.Origin) > MaxMemo || records > MaxRecords:
 		return fmt.Errorf("%w: memo, origin or records too long", ErrTarget)
 	case q.Amount > ledger.MaxMsat || q.FeeLimit > ledger.MaxMsat:
 		return ErrAmount
 	}
 	return nil
+}
+
+// plainText says whether a text takes about as many bytes in a record as it has.
+func plainText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return c != '\n' && c != '\t' && unicode.IsControl(c) })
 }
 
 // target reads one text. False: it is none that is known here.
