@@ -33,11 +33,20 @@ func regtest(t *testing.T, args ...string) (string, error) {
 
 func TestRefused(t *testing.T) {
 	dir := t.TempDir()
+	nodes := filepath.Join(dir, "nodes") // whether or not make nodes was run: what is refused, is refused before any of them is run
+	if err := os.Mkdir(nodes, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"btcd", "lnd"} {
+		if err := os.WriteFile(filepath.Join(nodes, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for want, args := range map[string][]string{
 		"what to do":        {},
 		"not one of start":  {"begin"},
 		"too much":          {"start", "--millrace=", "now"},
-		"run make build":    {"start", "--dir", dir, "--millrace", filepath.Join(dir, "none")},
+		"run make build":    {"start", "--dir", dir, "--nodes", nodes, "--millrace", filepath.Join(dir, "none")},
 		"run make nodes":    {"start", "--dir", dir, "--millrace=", "--nodes", filepath.Join(dir, "none")},
 		"nothing runs in":   {"show", "--dir", dir, "--millrace="},
 		"flag provided but": {"start", "--no"},
