@@ -314,8 +314,11 @@ func TestRegtestReorg(t *testing.T) {
 				return m.ID == s.ID
 			})
 			own := must(hub.Transaction(ctx, s.ID))(t)
-			if len(found) != 1 || moved != 1 {
+			if len(found) > 1 || moved > 1 {
 				t.Fatalf("the deposit is there as %+v, the batch %d times", found, moved)
+			}
+			if len(found) == 0 || moved == 0 { // it moves while the list is read: the next one has it
+				return false
 			}
 			found[0].Block, own.Block = want.Block, want.Block
 			return found[0] == want && own == want
