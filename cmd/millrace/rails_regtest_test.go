@@ -37,10 +37,10 @@ func until(t *testing.T, what string, yes func() bool) {
 	}
 }
 
-// holdings is what a node has for its hub, all in msat.
-func holdings(t *testing.T, n *network.Network) ledger.Msat {
+// holdings is what a node has in its wallet and channels, all in msat.
+func holdings(t *testing.T, l *network.Lightning) ledger.Msat {
 	t.Helper()
-	node, err := lightning.New(lightning.Config{Address: n.Hub.Address(), Certificate: n.Hub.CertFile(), Macaroon: n.Hub.MacaroonFile(), Network: "simnet", Node: n.Hub.Key()})
+	node, err := lightning.New(lightning.Config{Address: l.Address(), Certificate: l.CertFile(), Macaroon: l.MacaroonFile(), Network: "simnet", Node: l.Key()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestRegtestMoneyInAndOut(t *testing.T) {
 	n := networktest.Start(t)
 	dir := filepath.Join(t.TempDir(), "data")
 	ok(t, "init", "--data", dir)
-	before := holdings(t, n)
+	before := holdings(t, n.Hub)
 	url, _ := process(t, dir, connected(n)...)
 	m := &money{served: served{url: url, dir: dir, operator: filepath.Join(dir, "operator.token")}, n: n}
 	_, reader := m.account(t, "")
@@ -122,15 +122,14 @@ func TestRegtestMoneyInAndOut(t *testing.T) {
 		}
 	}()
 	until(t, "the books equal what the node has", func() bool { // a payment counts when both sides of its channel have signed
-		got, want = holdings(t, n), before+m.outside(t)
+		got, want = holdings(t, n.Hub), before+m.outside(t)
 		return got == want
 	})
 }
 
-// micropay pays an amount by payments of 4,000 msat.
+// micropay pays an amount by payments of 40,000 msat.
 func (m *money) micropay(t *testing.T, from, to string, amount ledger.Msat) {
 	t.Helper()
-	const each = 4000
 	c := m.client(t, from)
 	no, err := ledger.ParseAccountNo(to)
 	if err != nil {
