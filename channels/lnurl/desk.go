@@ -114,6 +114,15 @@ func (d *Desk) Address(account ledger.AccountNo) (string, error) {
 // LNURL is the same for wallets that scan it: what an address is looked up by.
 func (d *Desk) LNURL(name string) string { return Encode(d.cfg.Base + addressPath + name) }
 
+// URI is the same for wallets that are opened by a link (LUD-17). They call it by https, whatever our own scheme is.
+func (d *Desk) URI(name string) string { return schemeOf(prefix+"p", d.cfg.Base) + addressPath + name }
+
+// schemeOf is a URL with another scheme.
+func schemeOf(scheme, url string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	return scheme + "://" + rest
+}
+
 // Offer answers /.well-known/lnurlp/<name>. A name may have a tag behind a plus, which its owner is told (LUD-16).
 func (d *Desk) Offer(named string) (PayRequest, error) {
 	if _, err := d.account(named); err != nil {

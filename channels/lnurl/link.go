@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -60,6 +61,12 @@ type Link struct {
 	Invoice     string           `json:"invoice,omitempty"` // of the try that took it
 }
 
+// Name tells links apart for those who may know of one and must not take it: with its ID alone anybody could.
+func (k *Link) Name() string {
+	sum := sha256.Sum256([]byte("millrace link\x00" + k.ID))
+	return hex.EncodeToString(sum[:8])
+}
+
 // LinkState is how far a link has come.
 type LinkState string
 
@@ -83,7 +90,7 @@ type LinksConfig struct {
 // Links are LNURLs for withdrawals. How a link pays once:
 //
 //	take   under the link's lock its k1 is compared and its record becomes taken, with the invoice: durable before anything is ordered
-//	order  the payment is ordered under a key of the link's id and its attempt, so that the same order again is the same payment
+//	order  the payment is ordered under a key of the link's name and its attempt, so that the same order again is the same payment
 //	learn  settled: paid. Failed, or refused before there was a payment: open again, with the next attempt and another k1. Neither: it
 //	       stays taken, and Sweep orders it again until somebody knows
 //
@@ -117,6 +124,15 @@ func linksKey(a ledger.AccountNo) []byte {
 
 // LNURL is the link as it is shown in a QR code.
 func (l *Links) LNURL(id string) string { return Encode(l.cfg.Base + linkPath + id) }
+
+// URI is the same for wallets that are opened by a link (LUD-17). They call it by https, whatever our own scheme is.
+func (l *Links) URI(id string) string { return schemeOf(prefix+"w", l.cfg.Base) + linkPath + id }
+
+// Costs is the most that a link of an amount takes from its account: the amount, and the fee that paying it may cost.
+func (l *Links) Costs(amount ledger.Msat) ledger.Msat { return amount + l.cfg.Fee(amount) }
+
+// Over says whether nobody can withdraw by a link any more that nobody has taken: it has expired, or was cancelled.
+func (l *Links) Over(k *Link) bool { return k.State == LinkOpen && l.expired(k) }
 
 // New makes a link of an account. The money stays the account's until somebody takes it.
 func (l *Links) New(account ledger.AccountNo, least, most ledger.Msat, description string, life time.Duration) (Link, error) {

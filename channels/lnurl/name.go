@@ -17,6 +17,7 @@ import (
 // What a name is refused for.
 var (
 	ErrName      = errors.New("not a name for a lightning address")
+	ErrReserved  = errors.New("it is reserved") // beside ErrName
 	ErrNameTaken = errors.New("the name is somebody's, or was")
 	ErrNames     = errors.New("the account has had as many names as it can")
 	ErrNoName    = errors.New("nobody has this name")
@@ -79,7 +80,7 @@ func CheckName(name string) error {
 	case strings.ContainsAny(name[:1]+name[len(name)-1:], "-_.") || strings.Contains(name, ".."):
 		return fmt.Errorf("%w: it begins or ends with a mark, or has two dots together", ErrName)
 	case slices.Contains(reserved[:], strings.NewReplacer("-", "", "_", "", ".", "").Replace(name)), slices.Contains(reserved[:], name):
-		return fmt.Errorf("%w: it is reserved", ErrName)
+		return fmt.Errorf("%w: %w", ErrName, ErrReserved)
 	}
 	return nil
 }
@@ -172,6 +173,19 @@ func (n *Names) Name(account ledger.AccountNo) (string, error) {
 		return "", err
 	}
 	return had[0], nil
+}
+
+// Former are the names that an account has given up, the newest first: it alone can claim them again.
+func (n *Names) Former(account ledger.AccountNo) ([]string, error) {
+	had, err := n.of(account)
+	if err != nil || len(had) == 0 {
+		return nil, err
+	}
+	row, known, err := n.row(had[0])
+	if err == nil && known && row.Until == 0 {
+		had = had[1:]
+	}
+	return had, err
 }
 
 func (n *Names) row(name string) (row nameRow, known bool, err error) {

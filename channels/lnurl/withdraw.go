@@ -77,7 +77,7 @@ func (l *Links) order(ctx context.Context, k Link) error {
 		return err
 	}
 	item, err := l.cfg.Payer.Pay(ctx, k.Account, channels.Order{
-		Key: "lnurl/" + k.ID + "/" + strconv.Itoa(k.Attempt), Invoice: k.Invoice, FeeLimit: l.cfg.Fee(decoded.Amount), Memo: k.Description,
+		Key: "lnurl/" + k.Name() + "/" + strconv.Itoa(k.Attempt), Invoice: k.Invoice, FeeLimit: l.cfg.Fee(decoded.Amount), Memo: k.Description,
 	})
 	switch {
 	case channels.NotOrdered(err):

@@ -154,6 +154,14 @@ func (w *wallets) mounts(log *slog.Logger) (all []api.Mount) {
 	return []api.Mount{{Handles: lnurlp.Handles, Handle: pages.Handle}, {Handles: w.lndhub.Handles, Handle: w.lndhub.Handle}}
 }
 
+// offered are what accounts are offered by the API; nil: nothing, there is no Lightning node.
+func (w *wallets) offered() *api.Wallets {
+	if w.lndhub == nil {
+		return nil
+	}
+	return &api.Wallets{Names: w.names, Desk: w.desk, Links: w.links, Logins: w.lndhub}
+}
+
 func (w *wallets) close() {
 	if w.cancel != nil {
 		w.cancel()

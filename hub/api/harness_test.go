@@ -52,6 +52,7 @@ type rig struct {
 	operator string
 	served   chan error
 	rails    *channels.Rails
+	wallets  *api.Wallets
 	endRails func() // nil: there are none
 	down     bool
 }
@@ -118,6 +119,7 @@ func (r *rig) open() {
 	}
 	if r.node != nil {
 		config.Rails, config.Settle = r.makeRails()
+		config.Wallets = r.wallets
 	}
 	r.server, err = api.New(config)
 	r.must(err)

@@ -152,8 +152,9 @@ func (r *rig) makeRails() (*channels.Rails, *settle.Desk) {
 	r.must(err)
 	r.must(rails.Start())
 	desk.Start(rails)
-	r.rails = rails
+	r.rails, r.wallets = rails, r.makeWallets(db, rails)
 	r.endRails = func() {
+		r.wallets.Logins.Close()
 		desk.Close()
 		rails.Close()
 		if err := db.Close(); err != nil {

@@ -97,6 +97,9 @@ func stub(w http.ResponseWriter, r *http.Request) {
 	if f, has := onRails[op]; has {
 		a, ok = f, true
 	}
+	if f, has := onWallets[op]; has {
+		a, ok = f, true
+	}
 	if f, has := onPayouts[op]; has {
 		a, ok = f, true
 	}
@@ -238,6 +241,7 @@ func TestEveryOperationConforms(t *testing.T) {
 	every(t, c)
 	everyFollowing(t, c)
 	everyRail(t, c)
+	everyWallet(t, c)
 	everySettlement(t, c)
 	everyPayout(t, c)
 	for _, op := range checker.Operations() {

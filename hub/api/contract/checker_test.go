@@ -165,6 +165,7 @@ func TestGoodExchanges(t *testing.T) {
 	all := maps.Clone(good)
 	maps.Copy(all, goodFollowing)
 	maps.Copy(all, goodRails)
+	maps.Copy(all, goodWallets)
 	maps.Copy(all, goodSettlement)
 	maps.Copy(all, goodPayouts)
 	for name, c := range all {

@@ -61,6 +61,28 @@ var goodPayouts = map[string]call{
 	"assign":          post("/v1/rails/deposits/"+digest+":1/assign", `{"account":"ag0g"}`, 200, coinResp),
 }
 
+const (
+	lnurlText = "LNURL1DP68GURN8GHJ7"
+	nameResp  = `{"account":"ag0g","name":"alice","address":"alice@hub.example","lnurl":"` + lnurlText + `","uri":"lnurlp://hub.example/.well-known/lnurlp/alice","former":["al"]}`
+	linkResp  = `{"link":"58e0cb6c3ad1bf0e","account":"ag0g","status":"open","amount_msat":5000,"least_msat":1000,"memo":"m","made":1795000000000,"expires":1795000060000,"lnurl":"` + lnurlText + `","uri":"lnurlw://hub.example/lnurl/withdraw/00"}`
+	loginName = "58e0cb6c3ad1bf0e58e0"
+	loginResp = `{"login":"` + loginName + `","account":"ag0g","name":"phone","made":1795000000000}`
+	loginNew  = `{"login":"` + loginName + `","account":"ag0g","name":"phone","made":1795000000000,"uri":"lndhub://` + loginName + `:` + digest + `@https://hub.example/lndhub/"}`
+)
+
+// goodWallets is good for wallets of others.
+var goodWallets = map[string]call{
+	"name":         get("/v1/accounts/ag0g/name", `{"account":"ag0g"}`),
+	"name claim":   post("/v1/accounts/ag0g/name", `{"name":"alice","replace":true}`, 200, nameResp),
+	"name release": {method: "DELETE", path: "/v1/accounts/ag0g/name", status: 200, resp: `{"account":"ag0g","former":["alice"]}`},
+	"links":        get("/v1/accounts/ag0g/links", `{"links":[`+linkResp+`]}`),
+	"link":         post("/v1/accounts/ag0g/links", `{"amount_msat":5000,"least_msat":1000,"memo":"m","expires_in_s":60}`, 201, linkResp),
+	"link cancel":  {method: "DELETE", path: "/v1/accounts/ag0g/links/58e0cb6c3ad1bf0e", status: 200, resp: `{"link":"58e0cb6c3ad1bf0e"}`},
+	"logins":       get("/v1/accounts/ag0g/logins", `{"logins":[`+loginResp+`]}`),
+	"login":        post("/v1/accounts/ag0g/logins", `{"name":"phone"}`, 201, loginNew),
+	"login revoke": {method: "DELETE", path: "/v1/accounts/ag0g/logins/" + loginName, status: 200, resp: `{"login":"` + loginName + `"}`},
+}
+
 // goodRails is good for what money comes in and goes out by.
 var goodRails = map[string]call{
 	"invoice":      post("/v1/accounts/ag0g/deposits", `{"amount_msat":1000,"memo":"m","expires_in_s":60,"private":true}`, 201, invoiceResp),

@@ -23,7 +23,7 @@ import (
 
 // What a login is refused for.
 var (
-	ErrLogins = errors.New("the account has too many logins")
+	ErrLogins = errors.New("the account has too many logins") // MaxLogins
 	ErrLogin  = errors.New("there is no such login")
 )
 
@@ -101,6 +101,11 @@ func (h *Handler) Issue(account ledger.AccountNo, name string) (l Login, passwor
 // URI is what a wallet scans, or is told.
 func URI(l Login, password, base string) string {
 	return "lndhub://" + l.Login + ":" + password + "@" + strings.TrimSuffix(base, "/") + "/"
+}
+
+// URI is what a wallet scans for a login of this handler, where the hub is at an origin.
+func (h *Handler) URI(l Login, password, origin string) string {
+	return URI(l, password, origin+h.cfg.Prefix)
 }
 
 // Logins are an account's, the oldest first, without their hashes.
