@@ -50,7 +50,7 @@ func (r *Rails) hold(f *flight) action {
 	}
 	switch result := a.Result(); {
 	case result.OK():
-		return r.advance(f, event{kind: evHeld, hold: a.Object()})
+		return r.held(f, a.Object())
 	case result == ledger.IDAhead:
 		return r.advance(f, event{kind: evWaits, reason: result.String()})
 	case result == ledger.IDExpired:
@@ -59,12 +59,26 @@ func (r *Rails) hold(f *flight) action {
 		case err != nil:
 			return r.advance(f, event{kind: evWaits, reason: err.Error()})
 		case found:
-			return r.advance(f, event{kind: evHeld, hold: line.Object})
+			return r.held(f, line.Object)
 		}
 		return r.advance(f, event{kind: evReissued, id: r.newID()})
 	default:
 		return r.advance(f, event{kind: evRefused, reason: result.String()})
 	}
+}
+
+// held is what follows when the money is set aside. A payment inside the hub has arrived then, if nothing forbids it: there is no node that is
+// handed anything, so that it may be sent, was sent and has arrived is one write.
+func (r *Rails) held(f *flight, hold uint32) action {
+	events := []event{{kind: evHeld, hold: hold}}
+	if f.rail == Internal && !f.ours {
+		p := f.payout()
+		p.Status, p.Hold = Held, hold
+		if _, ok := r.verdict(&p); ok {
+			events = append(events, event{kind: evCleared}, event{kind: evArrived})
+		}
+	}
+	return r.advanceBy(f, events)
 }
 
 // capture lets what was paid, and what that cost, leave the ledger; the rest goes back by itself.

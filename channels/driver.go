@@ -65,11 +65,25 @@ func (f *flight) watch() (Payout, <-chan struct{}) {
 // advance is a step of a payout: its machine is asked, what it says is written, and then counts. Rows that belong to the step are
 // written with it. Where nothing can be written any more, nothing is done any more.
 func (r *Rails) advance(f *flight, e event, with ...Row) action {
+	return r.advanceBy(f, []event{e}, with...)
+}
+
+// advanceBy is steps that follow one another at once, in one write: only for such that nothing is done between. A crash finds it before the
+// first of them, or after the last.
+func (r *Rails) advanceBy(f *flight, events []event, with ...Row) (act action) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e.at = r.now()
-	next, act := step(f.p, e)
+	next, through := f.p, make([]Status, 0, len(events))
+	for i, e := range events {
+		e.at = r.now()
+		p, a := step(next, e)
+		if i > 0 && p.Rev == next.Rev { // somebody else has stepped meanwhile: this one does not belong to what it is now
+			break
+		}
+		next, act, through = p, a, append(through, p.Status)
+	}
 	if next.Rev != f.p.Rev {
+		next.Rev = f.p.Rev + 1
 		rows, err := payoutRows(&next)
 		if err == nil {
 			err = r.write(append(rows, with...)...)
@@ -77,6 +91,9 @@ func (r *Rails) advance(f *flight, e event, with ...Row) action {
 		if err != nil {
 			return action{}
 		}
+	}
+	for _, s := range through[:len(through)-1] {
+		r.count(f.rail, s)
 	}
 	r.take(f, next)
 	return f.next(act)

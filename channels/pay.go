@@ -38,7 +38,7 @@ func (r *Rails) clear(f *flight) action {
 		return act
 	}
 	if p.Rail == Internal {
-		return r.advance(f, event{kind: evCleared})
+		return r.advanceBy(f, []event{{kind: evCleared}, {kind: evArrived}})
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
 	defer cancel()
