@@ -127,6 +127,16 @@ func (b *book) version(no ledger.AccountNo) uint32 {
 	return 0
 }
 
+// failures is how often in a row payments to a payee have failed, since it has the destination that it has.
+func (b *book) failures(no ledger.AccountNo) uint8 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if r := b.find(no); r != nil {
+		return r.failures
+	}
+	return 0
+}
+
 // claim marks payees whose payments are planned, so that no other plan has them. It claims all, or none where one is claimed already.
 func (b *book) claim(due []Due) bool {
 	b.mu.Lock()

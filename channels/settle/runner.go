@@ -276,10 +276,7 @@ func (r *runner) save(steps []moved) error {
 			if !part[i].now.Stage.Over() || r.run.File != nil {
 				continue
 			}
-			s, err := r.status(&part[i])
-			if err != nil {
-				return err
-			}
+			s := r.status(&part[i])
 			if statuses[i] = s; s != nil {
 				rows = append(rows, put(accountKey(statusKey, part[i].now.Account), s))
 			}
@@ -295,19 +292,15 @@ func (r *runner) save(steps []moved) error {
 }
 
 // status is how an item went, for its payee. nil: it was not begun.
-func (r *runner) status(m *moved) (*Status, error) {
+func (r *runner) status(m *moved) *Status {
 	if m.now.Stage == Skipped {
-		return nil, nil
-	}
-	var before Status
-	if _, err := get(r.d.rec, accountKey(statusKey, m.now.Account), &before); err != nil {
-		return nil, err
+		return nil
 	}
 	s := &Status{Run: r.id, Number: m.number, Time: m.now.Ended, Paid: m.now.Stage == Paid, Reason: m.now.Reason}
 	if !s.Paid {
-		s.Failures = min(before.Failures, 254) + 1
+		s.Failures = min(r.d.book.failures(m.now.Account), 254) + 1
 	}
-	return s, nil
+	return s
 }
 
 // count makes a step that is durable the present state.
