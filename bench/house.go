@@ -20,7 +20,8 @@ type house struct {
 	records *records.Records
 	rails   *channels.Rails
 	desk    *settle.Desk
-	failed  chan error // why rails or desk cannot go on: at most one
+	failed  chan error    // why rails or desk cannot go on: at most one
+	look    time.Duration // between looks at something that is waited for
 
 	payees  []ledger.AccountNo
 	wallets []ledger.AccountNo // that payees are settled to, in settling
@@ -33,7 +34,7 @@ func newHouse(ctx context.Context, c *Config, dir string) (*house, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &house{rig: r, failed: make(chan error, 1)}
+	h := &house{rig: r, failed: make(chan error, 1), look: look}
 	h.records, err = records.Open(records.Options{Dir: filepath.Join(r.dir, "rails"), Create: true, Fatal: h.fail})
 	if err != nil {
 		return nil, errors.Join(err, r.close())
@@ -118,7 +119,7 @@ func (h *house) close() error {
 	}
 }
 
-// look is how often something is looked at that is waited for.
+// look is how often something is looked at that is waited for, and whose end is measured.
 const look = 5 * time.Millisecond
 
 // until waits for something to become so.
@@ -132,7 +133,7 @@ func (h *house) until(ctx context.Context, so func() (bool, error)) error {
 			return err
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(look):
+		case <-time.After(h.look):
 		}
 	}
 }

@@ -55,6 +55,7 @@ func (k *commitWaits) add(took time.Duration) {
 type trial struct {
 	name string
 	long time.Duration
+	even bool // a limit that takes as long as the case itself
 	run  func(ctx context.Context, d time.Duration) (sample, error)
 
 	rounds []sample
@@ -82,7 +83,9 @@ func (t *trial) once(ctx context.Context, d time.Duration) (sample, error) {
 func takeTurns(ctx context.Context, c *Config, name string, own *trial, limits ...*trial) error {
 	own.long = c.Round
 	for _, l := range limits {
-		l.long = c.Round / 2
+		if l.long = c.Round / 2; l.even {
+			l.long = c.Round
+		}
 	}
 	for _, t := range append([]*trial{own}, limits...) {
 		if _, err := t.once(ctx, t.long/4); err != nil {
