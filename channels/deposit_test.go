@@ -2,6 +2,7 @@ package channels
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -261,6 +262,12 @@ func TestOwnAddress(t *testing.T) {
 		t.Error(shown(p))
 	}
 	r.has(to, 1_000_500, 0)
+	q = r.request(from, strings.ToUpper(a), 500, 0) // as QR codes have it
+	r.withdraw(q)
+	if p := r.ends(q.Key, Done); p.Rail != Internal || p.Fee != 0 {
+		t.Error(shown(p))
+	}
+	r.has(to, 1_001_000, 0)
 }
 
 // TestOwnInvoice: an invoice of ours is paid once: inside, or by somebody outside who was quicker. One of somebody else's with the same

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -349,8 +350,11 @@ func (r *rig) incident(kind string) Incident {
 	return found
 }
 
-// fakeScript reads the addresses of the fakes: addr- and hex.
+// fakeScript reads the addresses of the fakes: addr- and hex, or all of that in capitals.
 func fakeScript(address string) ([]byte, error) {
+	if address == strings.ToUpper(address) {
+		address = strings.ToLower(address)
+	}
 	rest, ok := bytes.CutPrefix([]byte(address), []byte("addr"))
 	if !ok {
 		if bytes.HasPrefix([]byte(address), []byte("main")) {

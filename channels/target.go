@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -97,7 +98,17 @@ func (r *Rails) target(p *Payout, to string) (known bool, err error) {
 	case err != nil: // no address at all
 		return false, nil
 	}
-	return true, r.toAddress(p, to, script)
+	return true, r.toAddress(p, r.asWritten(to, script), script)
+}
+
+// asWritten is an address in the letters that the wallet, and the records, have it in: one of BIP-173 is the same in capitals, as QR codes
+// have it. Of others every letter counts.
+func (r *Rails) asWritten(address string, script []byte) string {
+	small := strings.ToLower(address)
+	if same, err := r.cfg.Script(small); err != nil || !bytes.Equal(same, script) {
+		return address
+	}
+	return small
 }
 
 func isNode(s string) bool {
