@@ -79,6 +79,9 @@ func (r *Rails) tendChain() {
 	if r.cfg.Wallet == nil || r.cfg.Watcher == nil {
 		return
 	}
+	r.queueing.Lock()
+	r.chain.flush = r.chain.flush && len(r.chain.waiting) > 0 // what comes after this look was not asked for, should the look end early
+	r.queueing.Unlock()
 	r.chain.down = false
 	for _, b := range slices.Clone(r.chain.batches) {
 		if r.tend(b); r.chain.down {

@@ -49,3 +49,32 @@ func TestFullBatches(t *testing.T) {
 		r.ends(q.Key, Done)
 	}
 }
+
+// TestFlushNothing: to ask for batches when nothing waits is to ask for none, also where a node does not answer just then.
+func TestFlushNothing(t *testing.T) {
+	r := patient(t, nil)
+	r.chain.give(10_000_000, 10_000_000)
+	from := r.account(1_000_000_000)
+	r.queued(from, 1, 1_000_000, 5_000_000)
+	r.Flush()
+	r.published(1)
+	r.chain.mu.Lock()
+	r.chain.down = true // so that looks end with the first batch
+	r.chain.mu.Unlock()
+	r.Flush()
+	r.eventually("the flag is down", func() bool {
+		r.queueing.Lock()
+		defer r.queueing.Unlock()
+		return !r.Rails.chain.flush
+	})
+	r.chain.mu.Lock()
+	r.chain.down = false
+	r.chain.mu.Unlock()
+	r.queued(from, 1, 1_000_000, 5_000_000)
+	for range 3 { // looks
+		r.tendChain()
+	}
+	if n := len(r.Batches()); n != 1 || r.Counts().Queue["batch"] != 1 {
+		t.Errorf("%d batches, and nobody asked for a second", n)
+	}
+}
