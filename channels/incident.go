@@ -37,6 +37,14 @@ func (i *Incident) name() string { return i.Kind + "/" + i.Subject }
 
 // Raise writes down an incident, or that it was met again. It does not fail: what cannot be written is logged.
 func (r *Rails) Raise(i Incident) {
+	if err := r.raise(i); err != nil {
+		r.log.Error("an incident is not written down", "kind", i.Kind, "subject", i.Subject, "err", err)
+	}
+}
+
+// raise writes down an incident together with what it is about, so that no crash leaves one without the other. The rows are written also
+// where the incident need not be. On an error neither is.
+func (r *Rails) raise(i Incident, with ...Row) error {
 	i.Kind, i.Subject = i.Kind[:min(len(i.Kind), MaxKind)], i.Subject[:min(len(i.Subject), MaxSubject)]
 	i.Text = strings.ToValidUTF8(i.Text[:min(len(i.Text), MaxNote)], "\ufffd")
 	r.raising.Lock()
@@ -46,25 +54,31 @@ func (r *Rails) Raise(i Incident) {
 	i.Raised, i.Again, i.Times = now, now, old.Times+1
 	if known {
 		i.Raised = old.Raised
-		if now.Sub(old.Again) < time.Minute { // it is retried: it need not be written every time
-			return
+	}
+	rows := with
+	if !known || now.Sub(old.Again) >= time.Minute { // otherwise it is retried: it need not be written every time
+		r.log.Error("incident", "kind", i.Kind, "subject", i.Subject, "text", i.Text, "amount_msat", i.Amount)
+		if !known && r.cfg.Alarm != nil {
+			r.cfg.Alarm(i)
+		}
+		if known || len(r.incidents) < MaxIncidents {
+			row, err := rowOf(rowKey(keyIncident, []byte(i.name())), &i)
+			if err != nil {
+				return err
+			}
+			rows = append(slices.Clone(with), row)
 		}
 	}
-	r.log.Error("incident", "kind", i.Kind, "subject", i.Subject, "text", i.Text, "amount_msat", i.Amount)
-	if !known && r.cfg.Alarm != nil {
-		r.cfg.Alarm(i)
+	if len(rows) == 0 {
+		return nil
 	}
-	if !known && len(r.incidents) >= MaxIncidents {
-		return
+	if err := r.write(rows...); err != nil {
+		return err
 	}
-	row, err := rowOf(rowKey(keyIncident, []byte(i.name())), &i)
-	if err == nil {
-		err = r.write(row)
+	if len(rows) > len(with) {
+		r.incidents[i.name()] = i
 	}
-	if err != nil {
-		r.log.Error("an incident is not written down", "kind", i.Kind, "subject", i.Subject, "err", err)
-	}
-	r.incidents[i.name()] = i
+	return nil
 }
 
 // Incidents are the open ones, the oldest first; and of closed ones the newest, at most so many.

@@ -273,30 +273,6 @@ func (r *Rails) payRest(b *Batch) bool {
 	return b.Rest == 0 || b.Debited
 }
 
-// bury looks at a closed batch until nobody expects it to be undone.
-func (r *Rails) bury(b *Batch) {
-	s := &b.Tries[b.Winner]
-	p, found, err := r.place(s.ID)
-	switch {
-	case err != nil:
-		r.failed(err)
-		r.warn("a batch cannot be looked up", "batch", b.ID.String(), "err", err)
-	case found && p.Confirmations >= buried:
-		b.buried = true
-		if r.saveBatch(b) {
-			r.strike(b)
-		}
-	case found && p.Confirmations > 0:
-		r.settle("reorganised", b.ID.String(), "it is in the chain again")
-	default:
-		r.Raise(Incident{Kind: "reorganised", Subject: b.ID.String(), Amount: sum(b.Parts),
-			Text: "a batch that was confirmed is not in the chain any more: it is published again"})
-		if !found {
-			r.publish(b)
-		}
-	}
-}
-
 // settle closes an incident that has come to its end by itself.
 func (r *Rails) settle(kind, subject, note string) {
 	if _, err := r.CloseIncident(kind, subject, note); err != nil {
