@@ -83,6 +83,9 @@ type config struct {
 	BtcdCertFile string `toml:"btcd_cert_file"`
 	// BatchEvery is the time between two on-chain batches. Zero is refused.
 	BatchEvery duration `toml:"batch_every"`
+	// LndHubPartners are those whose wallets may open accounts by LndHub, with commas between them; BlueWallet's and Zeus' is bluewallet.
+	// Empty: none, and an account's holder makes logins (millrace login create). Refused where registration is closed.
+	LndHubPartners string `toml:"lndhub_partners"`
 	// LogLevel is the least level that is logged: debug, info, warn or error. Its zero value is info.
 	LogLevel slog.Level `toml:"log_level"`
 	// LogFormat is text or json. Empty is refused.
@@ -156,6 +159,7 @@ func bindServeFlags(fs *pflag.FlagSet, c *config) {
 	fs.StringVar(&c.BtcdPasswordFile, "btcd-password-file", c.BtcdPasswordFile, "file with the password of btcd's RPC")
 	fs.StringVar(&c.BtcdCertFile, "btcd-cert-file", c.BtcdCertFile, "btcd's rpc.cert (empty: one that the machine trusts)")
 	fs.DurationVar(&c.BatchEvery.Duration, "batch-every", c.BatchEvery.Duration, "time between two on-chain batches")
+	fs.StringVar(&c.LndHubPartners, "lndhub-partners", c.LndHubPartners, "whose wallets may open accounts by LndHub: ids with commas between them (empty: nobody's)")
 	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 	fs.StringVar(&c.TLSCertFile, "tls-cert-file", c.TLSCertFile, "PEM certificate chain (with --tls-key-file)")
@@ -329,6 +333,7 @@ func (c *config) validate() error {
 	refuse(c.BtcdAddress != "" && c.LndAddress == "", "btcd_address: only with lnd_address, whose wallet pays on-chain")
 	refuse(c.BtcdAddress != "" && (c.BtcdUser == "" || c.BtcdPasswordFile == ""), "btcd_address: needs btcd_user and btcd_password_file")
 	refuse(c.BatchEvery.Duration <= 0, "batch_every: %v is not positive", c.BatchEvery)
+	refuse(c.LndHubPartners != "" && c.Registration == "closed", "lndhub_partners: registration is closed")
 	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log_format: %q is not text or json", c.LogFormat)
 	refuse((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls_cert_file and tls_key_file: set both or none")
 	return errors.Join(errs...)

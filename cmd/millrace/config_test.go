@@ -188,6 +188,7 @@ func TestConfigRefused(t *testing.T) {
 		{args: "--shutdown-timeout=-1s", want: "shutdown_timeout: "},
 		{args: "--snapshot-every-bytes=-1", want: "snapshot_every_bytes: "},
 		{args: "--liabilities-every=-1s", want: "liabilities_every: "},
+		{args: "--registration=closed --lndhub-partners=bluewallet", want: "lndhub_partners: "},
 		{args: "--log-format=xml", want: "log_format: "},
 		{args: "--tls-cert-file=c", want: "tls_cert_file and tls_key_file"},
 		{args: "--log-format=xml --max-connections=0", want: "max_connections: 0 is not positive\nlog_format: "},

@@ -102,7 +102,7 @@ func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, 
 	if r.desk, err = channels.New(c); err != nil || r.lnd == nil {
 		return r, err
 	}
-	if err := r.wallets.open(h.Origin(), r, log); err != nil {
+	if err := r.wallets.open(cfg, h, c.Node, r, log); err != nil {
 		return r, err
 	}
 	r.audit, err = audit.New(audit.Config{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/millrace/millrace/channels/chain"
 	"github.com/millrace/millrace/channels/lightning"
 	"github.com/millrace/millrace/channels/lnurl"
+	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/api/lndhub"
 	"github.com/millrace/millrace/hub/api/lnurlp"
@@ -105,14 +107,15 @@ func ofURI(n chain.Network, text string, amount ledger.Msat) (string, error) {
 // mostFee is what a payment of a wallet that names no limit may cost: a hundredth, and ten satoshis for small ones.
 func mostFee(amount ledger.Msat) ledger.Msat { return max(amount/100, 10_000) }
 
-// open makes the services of the rails.
-func (w *wallets) open(origin string, r *rails, log *slog.Logger) (err error) {
+// open makes the services of the rails. node is the public key of lnd.
+func (w *wallets) open(cfg config, h *hub.Hub, node string, r *rails, log *slog.Logger) (err error) {
+	origin := h.Origin()
 	u, err := url.Parse(origin)
 	if err != nil {
 		return usage("origin: %w", err)
 	}
 	teller := r.desk.Teller()
-	w.desk, err = lnurl.NewDesk(lnurl.DeskConfig{Base: origin, Host: strings.ToLower(u.Host), Names: w.names, Records: r.records, Invoices: teller})
+	w.desk, err = lnurl.NewDesk(lnurl.DeskConfig{Base: origin, Host: strings.ToLower(u.Host), Names: w.names, Records: r.records, Invoices: teller, Node: node})
 	if err != nil {
 		return err
 	}
@@ -124,8 +127,26 @@ func (w *wallets) open(origin string, r *rails, log *slog.Logger) (err error) {
 		n, err := r.lnd.Info(ctx)
 		return lndhub.Info{Key: n.Key, Alias: n.Alias, Network: n.Network, Height: uint32(n.Height), Synced: n.Synced, Version: n.Version}, err
 	}
-	w.lndhub, err = lndhub.New(lndhub.Config{Records: r.records, Wallet: teller, History: teller, Decode: teller.Decode, Fee: mostFee, Info: info, Prefix: "/lndhub", Logger: log})
+	w.lndhub, err = lndhub.New(lndhub.Config{
+		Records: r.records, Wallet: teller, History: teller, Decode: teller.Decode, Fee: mostFee, Info: info, Open: openFor(cfg.LndHubPartners, h),
+		Prefix: "/lndhub", Logger: log,
+	})
 	return err
+}
+
+// openFor opens accounts for those whom partners send. Their only way to it is the login that they are given.
+func openFor(partners string, h *hub.Hub) func(partner string) (ledger.AccountNo, error) {
+	all := strings.FieldsFunc(partners, func(c rune) bool { return c == ',' || c == ' ' })
+	return func(partner string) (ledger.AccountNo, error) {
+		if !slices.Contains(all, partner) {
+			return 0, lndhub.ErrPartner
+		}
+		a, _, err := h.OpenAccount()
+		if err == nil && !a.Result().OK() {
+			err = fmt.Errorf("opening an account: %v", a.Result())
+		}
+		return ledger.AccountNo(a.Object()), err
+	}
 }
 
 // start takes up what is under way.

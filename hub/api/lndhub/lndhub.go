@@ -16,7 +16,8 @@
 //	GET  /getinfo                                                      the node
 //
 // Errors are answers with status 200: {error: true, code, message}. Money is in whole satoshis: what one has is rounded down, what one pays
-// up. The account has no other login than these: a wallet's password opens this API, and nothing else of the hub.
+// up. The account has no other login than these: a wallet's password opens this API, and nothing else of the hub. An account's holder makes
+// logins (Issue); /create makes an account with its first one, for those partners that Config.Open lets: by default for none.
 //
 // # Payments
 //
