@@ -99,8 +99,10 @@ type Config struct {
 	Gate func(Payout) error
 	// Alarm is told of each incident when it arises. May be nil.
 	Alarm func(Incident)
-	// Moved is told what an account's money has done when it is done: what came in, and what went out. It must be quick. What happens while
-	// a process dies it may not be told. May be nil.
+	// Moved is told what an account's money has done when it is done and written down: a deposit that is credited, a payout that is paid, and
+	// of one that was paid inside both. It is called by several goroutines at once, with a payout or an invoice locked: so it must not block,
+	// nor call the rails; who has more to do with it queues it, within a bound. What is done while a process dies it may not be told, and
+	// what matters is never asked of it alone. May be nil.
 	Moved func(ledger.AccountNo, Item)
 
 	Policy

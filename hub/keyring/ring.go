@@ -48,6 +48,7 @@ const (
 	logSaltInfo     = "millrace.dev/keyring/v1 log salts"
 	liabilitiesInfo = "millrace.dev/keyring/v1 liability salts"
 	keysendInfo     = "millrace.dev/keyring/v1 keysend preimages"
+	connectInfo     = "millrace.dev/keyring/v1 wallet connect keys"
 )
 
 // Ring is an open ring. It is safe for concurrent use: readers take no lock and see either all or nothing of a rotation.
@@ -210,14 +211,20 @@ func (r *Ring) LiabilitySalts() [32]byte { return r.derived.liabilities }
 // KeysendSecret is what the preimages of the hub's own keysends are made of: a payout has the same one however often it is sent.
 func (r *Ring) KeysendSecret() [32]byte { return r.derived.keysend }
 
+// ConnectSecret is what the hub's own keys of Nostr Wallet Connect are made of, one for each connection: applications know the hub by them.
+func (r *Ring) ConnectSecret() [32]byte { return r.derived.connect }
+
 // derived is what a master secret gives.
-type derived struct{ tokenRoot, logKey, logSalts, liabilities, keysend [32]byte }
+type derived struct{ tokenRoot, logKey, logSalts, liabilities, keysend, connect [32]byte }
 
 func derive(master [secretSize]byte) (d derived, err error) {
 	for _, use := range []struct {
 		info string
 		key  *[32]byte
-	}{{tokenInfo, &d.tokenRoot}, {logKeyInfo, &d.logKey}, {logSaltInfo, &d.logSalts}, {liabilitiesInfo, &d.liabilities}, {keysendInfo, &d.keysend}} {
+	}{
+		{tokenInfo, &d.tokenRoot}, {logKeyInfo, &d.logKey}, {logSaltInfo, &d.logSalts}, {liabilitiesInfo, &d.liabilities},
+		{keysendInfo, &d.keysend}, {connectInfo, &d.connect},
+	} {
 		key, err := hkdf.Key(sha256.New, master[:], nil, use.info, 32)
 		if err != nil {
 			return derived{}, fmt.Errorf("derive %s: %w", use.info, err)

@@ -42,16 +42,9 @@ type Connection struct {
 	Expires  int64            `json:"expires,omitempty"` // milliseconds since 1970; zero: never
 	Public   publicKey        `json:"public"`            // the service's key: what the application writes to
 	Client   publicKey        `json:"client"`            // the application's
-	Secret   secretText       `json:"secret"`            // of Public
 	Spent    ledger.Msat      `json:"-"`                 // in the present period
 	Reserved ledger.Msat      `json:"-"`                 // for payments of which nobody knows yet what will come
 }
-
-// secretText is a key in a record. It does not print.
-type secretText string
-
-func (secretText) String() string   { return "(secret)" }
-func (secretText) GoString() string { return "(secret)" }
 
 // Wanted is what a connection is made of.
 type Wanted struct {
@@ -99,17 +92,13 @@ type link struct {
 	running int // requests
 }
 
-func newLink(c Connection) (*link, error) {
-	raw, err := hex.DecodeString(string(c.Secret))
-	if err != nil {
-		return nil, errKey
-	}
-	key, err := parsePrivate(raw)
+func newLink(c Connection, secret [32]byte) (*link, error) {
+	key, err := serviceKey(secret, c.ID)
 	if err != nil {
 		return nil, err
 	}
 	if key.public() != c.Public {
-		return nil, fmt.Errorf("%w: not that of its public one", errKey)
+		return nil, fmt.Errorf("%w: the secret is not the one that connection %s was made with", errKey, c.ID)
 	}
 	return &link{Connection: c, key: key, periods: make(map[int64]*spending), open: make(map[eventID]*payment), tokens: newBucket()}, nil
 }
@@ -125,17 +114,22 @@ func (s *Service) Connect(account ledger.AccountNo, w Wanted) (Connection, strin
 	if err := w.validate(); err != nil {
 		return Connection{}, "", err
 	}
-	key, client, now := newKey(), newKey(), s.cfg.Clock()
+	client, now := newKey(), s.cfg.Clock()
 	var id [8]byte
 	rand.Read(id[:]) // never fails: crypto/rand ends the process instead
 	c := Connection{
 		ID: hex.EncodeToString(id[:]), Account: account, Name: w.Name, Methods: w.Methods, Notify: w.Notify, Budget: w.Budget, Period: w.Period,
-		Made: now.UnixMilli(), Public: key.public(), Client: client.public(), Secret: secretText(hex.EncodeToString(key.bytes())),
+		Made: now.UnixMilli(), Client: client.public(),
 	}
 	if w.Life != 0 {
 		c.Expires = now.Add(w.Life).UnixMilli()
 	}
-	l, err := newLink(c)
+	key, err := serviceKey(s.cfg.Secret, c.ID)
+	if err != nil {
+		return Connection{}, "", err
+	}
+	c.Public = key.public()
+	l, err := newLink(c, s.cfg.Secret)
 	if err != nil {
 		return Connection{}, "", err
 	}
@@ -161,12 +155,11 @@ func (s *Service) uri(c *Connection, client privateKey) string {
 	return "nostr+walletconnect://" + c.Public.String() + "?" + q.Encode()
 }
 
-// view is a connection with what it has spent, and without its secret.
+// view is a connection with what it has spent.
 func (l *link) view(now time.Time) Connection {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.Connection
-	c.Secret = ""
 	c.Methods = slices.Clone(c.Methods)
 	if p := l.periods[l.Period.start(now)]; p != nil {
 		c.Spent, c.Reserved = p.Spent, p.Reserved

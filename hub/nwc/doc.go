@@ -1,7 +1,7 @@
 // Package nwc is Nostr Wallet Connect (NIP-47): a wallet that is asked for payments and invoices through relays, in encrypted events.
 //
-// An account makes a connection for each application: a key of the service's own, and one that the application gets in a URI and the hub
-// does not keep. What a connection may do, for how long, and how much it may spend in a day, a week, a month or a year stands in its
+// An account makes a connection for each application: a key of the service's own, derived from its secret, and one that the application
+// gets in a URI. The hub's records have neither. What a connection may do, for how long, and how much it may spend in a day, a week, a month or a year stands in its
 // record. Relays are the operator's choice; they see who talks, and when, but not what about.
 //
 // # A payment, once

@@ -1,7 +1,9 @@
 package nwc
 
 import (
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -45,6 +47,15 @@ func newKey() privateKey {
 			return k
 		}
 	}
+}
+
+// serviceKey is the service's key of a connection: HKDF-SHA256 of the secret for the connection's id. All but one in 2^128 ids have one.
+func serviceKey(secret [32]byte, id string) (privateKey, error) {
+	text, err := hkdf.Key(sha256.New, secret[:], nil, "millrace.dev/nwc/v1 connection "+id, 32)
+	if err != nil {
+		return privateKey{}, fmt.Errorf("deriving a connection's key: %w", err)
+	}
+	return parsePrivate(text)
 }
 
 func parsePrivate(text []byte) (privateKey, error) {

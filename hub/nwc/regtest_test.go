@@ -141,7 +141,7 @@ func newHub(t *testing.T, n *network.Network) *hub {
 		},
 	})
 	service, errService := New(Config{
-		Records: db, Wallet: teller, History: teller, Decode: teller.Decode, Fee: fee, Development: true, Relays: []string{relay.url()},
+		Records: db, Secret: [32]byte{2}, Wallet: teller, History: teller, Decode: teller.Decode, Fee: fee, Development: true, Relays: []string{relay.url()},
 		Info: func(context.Context) (Info, error) { return Info{Key: n.Hub.Key()}, nil },
 	})
 	if err := errors.Join(err, errPhones, errService); err != nil {

@@ -220,7 +220,7 @@ func newRig(t *testing.T, relays int) *rig {
 	}
 	r := &rig{t: t, wallet: newWallet(), clock: &clock{at: time.Now().Truncate(time.Second)}}
 	r.cfg = Config{
-		Records: db, Wallet: r.wallet, History: r.wallet, Decode: decode, Development: true, Clock: r.clock.now, After: r.clock.after,
+		Records: db, Secret: [32]byte{1}, Wallet: r.wallet, History: r.wallet, Decode: decode, Development: true, Clock: r.clock.now, After: r.clock.after,
 		Fee: func(amount ledger.Msat) ledger.Msat { return amount/100 + 10 },
 		Info: func(context.Context) (Info, error) {
 			return Info{Alias: "hub", Key: "02ab", Network: "regtest", Height: 7}, nil

@@ -56,7 +56,9 @@ type Config struct {
 	Fee     func(amount ledger.Msat) ledger.Msat           // the most that a payment may cost beside
 	Info    func(context.Context) (Info, error)
 	Address func(ledger.AccountNo) string // its lightning address, or empty; nil: there are none
-	Relays  []string                      // wss://; 1 to maxRelays
+	Relays  []string                      // wss://; 1 to MaxRelays
+	// Secret makes the service's keys, one for each connection. It must stay the same as long as there are connections, and secret.
+	Secret [32]byte
 	// Development lets relays be ws://.
 	Development bool
 	Logger      *slog.Logger                         // nil: nowhere
@@ -64,8 +66,10 @@ type Config struct {
 	After       func(time.Duration) <-chan time.Time // nil: time.After
 }
 
+// MaxRelays is how many relays there can be: each gets every answer.
+const MaxRelays = 4
+
 const (
-	maxRelays  = 4
 	maxRunning = 256 // requests at once, of all connections; further ones wait where they are, in the relays' connections
 	purgeEvery = time.Hour
 )
@@ -83,8 +87,11 @@ func (c *Config) validate() error {
 	if c.Records == nil || c.Wallet == nil || c.History == nil || c.Decode == nil || c.Fee == nil || c.Info == nil {
 		return errors.New("nwc: records, wallet, history, Decode, Fee or Info are missing")
 	}
-	if len(c.Relays) == 0 || len(c.Relays) > maxRelays {
-		return fmt.Errorf("nwc: %d relays: want 1 to %d", len(c.Relays), maxRelays)
+	if c.Secret == ([32]byte{}) {
+		return errors.New("nwc: no secret")
+	}
+	if len(c.Relays) == 0 || len(c.Relays) > MaxRelays {
+		return fmt.Errorf("nwc: %d relays: want 1 to %d", len(c.Relays), MaxRelays)
 	}
 	for _, r := range c.Relays {
 		u, err := url.Parse(r)
@@ -141,7 +148,7 @@ func New(cfg Config) (*Service, error) {
 func (s *Service) load() error {
 	byID := make(map[string]*link)
 	err := each(s.cfg.Records, "nwc/connection/", func(_ []byte, c *Connection) error {
-		l, err := newLink(*c)
+		l, err := newLink(*c, s.cfg.Secret)
 		if err == nil {
 			byID[l.ID] = l
 			err = s.add(l)
