@@ -305,7 +305,7 @@ func (r *Rails) strike(b *Batch) {
 
 // failed ends this look at the chain if a node does not answer: it would not answer about the next batch either.
 func (r *Rails) failed(err error) {
-	r.chain.down = r.chain.down || errors.Is(err, ErrDown) || errors.Is(err, context.DeadlineExceeded)
+	r.chain.down = r.chain.down || unanswered(err)
 }
 
 func (r *Rails) release(b *Batch) error {

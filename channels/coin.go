@@ -3,6 +3,7 @@ package channels
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 const (
-	coinsMark  = "coins"             // the height from which the wallet is asked for coins at the next start
+	coinsMark  = "coins"             // the height from which on the wallet is asked for coins; it only grows
 	maxWatched = 200_000             // coins that are not buried, of all accounts: they cost their senders more than they cost us
 	keepGone   = 14 * 24 * time.Hour // what is not in the chain or the mempool any more is watched no longer
 )
@@ -97,27 +98,44 @@ func (r *Rails) followCoins() {
 	}
 }
 
-// noticeAll takes in all coins that may be new.
+// noticeAll takes in all coins that may be new. One that cannot be taken in holds up none behind it; but the wallet is asked for all from
+// the same height on again, until it is.
 func (r *Rails) noticeAll() error {
 	since, err := r.mark(coinsMark)
 	if err != nil {
 		return err
 	}
-	return r.cfg.Purse.Coins(r.ctx, int64(since), func(c Coin) error { return r.notice(&c) })
+	var highest int64
+	var vain error
+	err = r.cfg.Purse.Coins(r.ctx, int64(since), func(c Coin) error {
+		ours, err := r.notice(&c)
+		if err != nil && r.ctx.Err() == nil {
+			vain = fmt.Errorf("coin %s:%d: %w", c.Outpoint.Tx.TxID(), c.Outpoint.Index, err)
+			return nil
+		}
+		if ours {
+			highest = max(highest, c.Place.Height)
+		}
+		return err
+	})
+	if err = errors.Join(err, vain); err != nil || highest-buried <= int64(since) {
+		return err
+	}
+	return r.write(markRow(coinsMark, uint64(highest-buried)))
 }
 
 // notice takes in a coin, once for each outpoint: it is pending, whatever it is told to be, until look finds it deep enough. Coins to
-// addresses that no account has are change, or the operator's.
-func (r *Rails) notice(c *Coin) error {
+// addresses that no account has are change, or the operator's: not ours.
+func (r *Rails) notice(c *Coin) (ours bool, err error) {
 	no, found, err := r.owner(c.Address)
 	if err != nil || !found || c.Amount <= 0 {
-		return err
+		return false, err
 	}
 	ref := Ref{c.Outpoint.Tx, c.Outpoint.Index}
 	defer r.hashes.lock(ref.Hash)()
 	d, known, err := r.deposit(ref)
 	if err != nil || known && d.Status != DepositGone {
-		return err
+		return err == nil, err
 	}
 	if !known {
 		d = Deposit{Ref: ref, Rail: Chain, Account: no, Amount: ledger.Msat(c.Amount) * msatPerSat, Address: c.Address, Needs: r.cfg.depth(c.Amount), Made: r.stamp()}
@@ -127,23 +145,11 @@ func (r *Rails) notice(c *Coin) error {
 	if text, err := r.records.Get(rowKey(keyOwn, accountBytes(no))); err == nil && string(text) == c.Address {
 		rows = append(rows, Row{Key: rowKey(keyOwn, accountBytes(no))}) // it is used: the account's next is another
 	}
-	if c.Place.Height > buried {
-		rows = append(rows, r.coinsFrom(c.Place.Height-buried)...)
-	}
 	if err := r.save(&d, rows...); err != nil {
-		return err
+		return true, err
 	}
 	r.poke()
-	return nil
-}
-
-// coinsFrom is the row that says from which height on the wallet is to be asked at the next start. It only grows.
-func (r *Rails) coinsFrom(height int64) []Row {
-	since, err := r.mark(coinsMark)
-	if err != nil || height <= int64(since) {
-		return nil
-	}
-	return []Row{markRow(coinsMark, uint64(height))}
+	return true, nil
 }
 
 // lookAtCoins looks where the coins are that are not buried.
@@ -161,6 +167,7 @@ func (r *Rails) lookAtCoins() {
 		found bool
 	}
 	places := make(map[Hash]seen) // a transaction may have many coins for us
+	vain := 0
 	for _, key := range keys {
 		ref, err := parseRef(key)
 		if err != nil {
@@ -172,7 +179,10 @@ func (r *Rails) lookAtCoins() {
 			p, found, err := r.place(ref.Hash)
 			if err != nil {
 				r.warn("coins cannot be looked up; trying again", "err", err)
-				return
+				if vain++; vain == sweepVain || unanswered(err) {
+					return
+				}
+				continue
 			}
 			at = seen{p, found}
 			places[ref.Hash] = at
@@ -197,7 +207,7 @@ func (r *Rails) look(ref Ref, at Place, found bool) error {
 	was := d
 	d.Has = at.Confirmations
 	switch {
-	case d.Status == DepositCredited:
+	case d.Status == DepositCredited, d.Status == DepositUnassigned:
 		return r.lookBack(&was, &d, found)
 	case d.Status == DepositArrived:
 		return r.credit(&d)
@@ -221,14 +231,14 @@ func (r *Rails) look(ref Ref, at Place, found bool) error {
 	return r.save(&d)
 }
 
-// lookBack watches what is credited, until it is buried.
+// lookBack watches what is credited, or what the ledger has refused to credit, until it is buried.
 func (r *Rails) lookBack(was, d *Deposit, found bool) error {
 	d.Undone = !found || d.Has == 0
 	var rows []Row
 	switch {
 	case d.Undone:
 		r.Raise(Incident{Kind: "reorganised", Subject: d.Ref.String(), Account: d.Account, Amount: d.Amount,
-			Text: "a deposit that was credited is not in the chain any more"})
+			Text: "a deposit that was deep enough is not in the chain any more"})
 	case was.Undone:
 		r.settle("reorganised", d.Ref.String(), "it is in the chain again")
 	case d.Has >= buried:

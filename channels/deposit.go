@@ -185,10 +185,12 @@ func (r *Rails) credit(d *Deposit) error {
 			if err := r.save(d); err != nil {
 				return err
 			}
-		default:
+		case result.Retryable():
 			err := fmt.Errorf("the ledger refuses to credit %s: %v", d.Account, result)
 			r.Raise(Incident{Kind: "credit", Subject: d.Ref.String(), Account: d.Account, Amount: d.Amount, Text: err.Error()})
 			return err
+		default:
+			return r.refused(d, result)
 		}
 	}
 	return errors.New("ids expire as soon as they are made: the hub's clock is wrong")
@@ -197,6 +199,9 @@ func (r *Rails) credit(d *Deposit) error {
 func (r *Rails) credited(d *Deposit) error {
 	d.Status = DepositCredited
 	err := r.save(d)
+	if err == nil {
+		r.settle("credit", d.Ref.String(), "credited")
+	}
 	if err == nil && r.cfg.Moved != nil {
 		r.cfg.Moved(d.Account, d.Item())
 	}
@@ -205,19 +210,15 @@ func (r *Rails) credited(d *Deposit) error {
 
 // creditArrived tries again what was not credited.
 func (r *Rails) creditArrived() {
-	keys, err := r.keysUnder(keyArrived, nil, sweepMost)
-	if err != nil {
-		r.log.Error("looking for deposits to credit", "err", err)
-		return
-	}
-	for _, key := range keys {
+	err := r.goRound(&r.arrivals, keyArrived, sweepMost, func(key []byte) (bool, error) {
 		ref, err := parseRef(key)
 		if err == nil {
 			err = r.creditAgain(ref)
 		}
-		if err != nil {
-			r.warn("a deposit is not credited yet", "err", err)
-		}
+		return true, err
+	})
+	if err != nil {
+		r.warn("deposits are not credited yet", "err", err)
 	}
 }
 
@@ -227,31 +228,5 @@ func (r *Rails) creditAgain(ref Ref) error {
 	if err != nil || !found || d.Status != DepositArrived {
 		return err
 	}
-	return r.credit(&d)
-}
-
-// sweepMost bounds what one look through records takes up. The next one goes on.
-const sweepMost = 10_000
-
-// Assign says whose money is that nobody knew the owner of.
-func (r *Rails) Assign(ref Ref, no ledger.AccountNo) error {
-	if a, ok := r.ledger.Account(no); !ok || no < ledger.FirstAccount && no != ledger.Fees || no >= ledger.FirstAccount && a.Opened == 0 {
-		return fmt.Errorf("%w: there is no account %s", ErrTarget, no)
-	}
-	defer r.hashes.lock(ref.Hash)()
-	d, found, err := r.deposit(ref)
-	switch {
-	case err != nil:
-		return err
-	case !found || d.Status != DepositUnassigned:
-		return ErrNoItem
-	}
-	d.Account, d.Status, d.Credit = no, DepositArrived, r.newID()
-	if err := r.save(&d, Row{Key: rowKey(keyIncident, []byte("unassigned/"+d.Ref.String()))}); err != nil {
-		return err
-	}
-	r.raising.Lock()
-	delete(r.incidents, "unassigned/"+d.Ref.String())
-	r.raising.Unlock()
 	return r.credit(&d)
 }

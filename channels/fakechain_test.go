@@ -38,13 +38,15 @@ type blockchain struct {
 	deaf      bool                      // Publish does what it is asked, and no answer comes
 	signed    map[string]*transaction
 	reserved  Sat
-	gone      map[Outpoint]bool // coins whose transaction is not in the chain any more
-	floor     Sat               // no transaction of a lower fee is taken
+	gone      map[Outpoint]bool     // coins whose transaction is not in the chain any more
+	floor     Sat                   // no transaction of a lower fee is taken
+	known     map[Hash]*transaction // that others made
+	mute      map[Hash]bool         // a question about these is an error
 }
 
 func newBlockchain() *blockchain {
 	return &blockchain{coins: make(map[Outpoint]Sat), leased: make(map[Outpoint]Hash), arrived: make(chan struct{}), rate: 10_000,
-		signed: make(map[string]*transaction)}
+		signed: make(map[string]*transaction), known: make(map[Hash]*transaction)}
 }
 
 func (c *blockchain) give(amounts ...Sat) {
@@ -256,6 +258,7 @@ func (c *blockchain) pay(outs ...Output) *transaction {
 	t := &transaction{Outs: outs, Salt: c.salt, foreign: true, Fee: 1000}
 	t.Inputs = []Outpoint{{sha256.Sum256(fmt.Append(nil, "foreign ", c.salt)), 0}}
 	t.seal()
+	c.known[t.id] = t
 	c.mempool = append(c.mempool, t)
 	c.changed()
 	return t
@@ -345,6 +348,9 @@ func (c *blockchain) Place(_ context.Context, id Hash) (Place, error) {
 	defer c.mu.Unlock()
 	if c.down {
 		return Place{}, ErrDown
+	}
+	if c.mute[id] {
+		return Place{}, errors.New("something about this transaction is odd")
 	}
 	for i, b := range c.blocks {
 		for _, t := range b {

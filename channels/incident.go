@@ -111,11 +111,19 @@ func (r *Rails) Incidents(closed int) ([]Incident, error) {
 
 // CloseIncident takes an incident off the list. It changes nothing else. False: there is no such open one.
 func (r *Rails) CloseIncident(kind, subject, note string) (bool, error) {
+	return r.closeIncident(kind, subject, note)
+}
+
+// closeIncident writes what ends an incident together with that. The rows are written also where there is no such open incident.
+func (r *Rails) closeIncident(kind, subject, note string, with ...Row) (bool, error) {
 	r.raising.Lock()
 	defer r.raising.Unlock()
 	i, known := r.incidents[kind+"/"+subject]
 	if !known {
-		return false, nil
+		if len(with) == 0 {
+			return false, nil
+		}
+		return false, r.write(with...)
 	}
 	i.Closed, i.Note = r.now().UTC().Truncate(time.Millisecond), strings.ToValidUTF8(note[:min(len(note), MaxNote)], "\ufffd")
 	row, err := rowOf(rowKey(keyClosed, newestFirst(i.Closed), []byte(i.name())), &i)
@@ -130,7 +138,7 @@ func (r *Rails) CloseIncident(kind, subject, note string) (bool, error) {
 	for _, key := range old[min(len(old), keptClosed):] {
 		rows = append(rows, Row{Key: rowKey(keyClosed, key)})
 	}
-	if err := r.write(rows...); err != nil {
+	if err := r.write(append(rows, with...)...); err != nil {
 		return false, fmt.Errorf("closing an incident: %w", err)
 	}
 	delete(r.incidents, i.name())

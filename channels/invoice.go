@@ -135,19 +135,14 @@ func (r *Rails) receive(receipt *Receipt) error {
 	}
 	d.Amount, d.Proof, d.Came, d.Status = receipt.Amount, receipt.Preimage, receipt.Time.UTC(), DepositArrived
 	if d.Account == 0 {
-		d.Status = DepositUnassigned
-	} else {
-		d.Credit = creditID(receipt)
+		return r.unassign(&d, 0, "money came over Lightning, and nobody knows for whom", rows...)
 	}
+	d.Credit = creditID(receipt)
 	if err := r.save(&d, rows...); err != nil {
 		return err
 	}
 	if open {
 		r.countInvoice(d.Account, -1)
-	}
-	if d.Status == DepositUnassigned {
-		r.Raise(Incident{Kind: "unassigned", Subject: d.Ref.String(), Amount: d.Amount, Text: "money came over Lightning, and nobody knows for whom"})
-		return nil
 	}
 	if err := r.credit(&d); err != nil {
 		r.warn("a deposit is not credited yet", "err", err)
@@ -168,19 +163,16 @@ func (r *Rails) unannounced(receipt *Receipt) Deposit {
 
 // sweepInvoices ends invoices whose time is over. The node is asked about each: it may know of a payment of which we were not told.
 func (r *Rails) sweepInvoices() error {
-	keys, err := r.keysUnder(keyUnpaid, nil, lookupsPerSweep)
-	if err != nil {
-		return err
-	}
-	for _, key := range keys { // in the order of their expiry
-		if len(key) != 40 || r.now().Before(time.UnixMilli(int64(binary.BigEndian.Uint64(key))).Add(expiryGrace)) {
-			break
+	err := r.goRound(&r.unpaid, keyUnpaid, lookupsPerSweep, func(key []byte) (bool, error) { // in the order of their expiry
+		switch {
+		case len(key) != 40:
+			return true, fmt.Errorf("the key of an invoice has %d bytes", len(key))
+		case r.now().Before(time.UnixMilli(int64(binary.BigEndian.Uint64(key))).Add(expiryGrace)):
+			return false, nil
 		}
-		if err := r.lookInto(Hash(key[8:])); err != nil {
-			return err
-		}
-	}
-	return r.forgetExpired()
+		return true, r.lookInto(Hash(key[8:]))
+	})
+	return errors.Join(err, r.forgetExpired())
 }
 
 // lookInto asks the node about an invoice that nobody seems to have paid.
@@ -211,19 +203,15 @@ func (r *Rails) lookInto(hash Hash) error {
 
 // forgetExpired removes the records of invoices that nobody has paid, when they are old.
 func (r *Rails) forgetExpired() error {
-	keys, err := r.keysUnder(keyExpired, nil, lookupsPerSweep)
-	if err != nil {
-		return err
-	}
-	for _, key := range keys {
-		if len(key) != 40 || r.now().Before(time.UnixMilli(int64(binary.BigEndian.Uint64(key))).Add(keepExpired)) {
-			return nil
+	return r.goRound(&r.expired, keyExpired, lookupsPerSweep, func(key []byte) (bool, error) {
+		switch {
+		case len(key) != 40:
+			return true, fmt.Errorf("the key of an expired invoice has %d bytes", len(key))
+		case r.now().Before(time.UnixMilli(int64(binary.BigEndian.Uint64(key))).Add(keepExpired)):
+			return false, nil
 		}
-		if err := r.forget(Hash(key[8:]), rowKey(keyExpired, key)); err != nil {
-			return err
-		}
-	}
-	return nil
+		return true, r.forget(Hash(key[8:]), rowKey(keyExpired, key))
+	})
 }
 
 func (r *Rails) forget(hash Hash, place []byte) error {

@@ -139,6 +139,8 @@ type Rails struct {
 	invoices    map[ledger.AccountNo]int // that nobody has paid
 	invoicesAll int
 
+	arrivals, unpaid, expired round // of sweep's goroutine
+
 	warned   map[string]time.Time // when a text was logged last
 	counting sync.Mutex
 	came     map[Rail]map[Status]uint64

@@ -142,16 +142,3 @@ func (r *Rails) lookAround() {
 		t.Stop()
 	}
 }
-
-// sweep does, now and then, what nothing else brings about.
-func (r *Rails) sweep() {
-	for r.ctx.Err() == nil {
-		r.creditArrived()
-		if r.cfg.Receiver != nil {
-			if err := r.sweepInvoices(); err != nil {
-				r.warn("invoices cannot be looked into; trying again", "err", err)
-			}
-		}
-		r.pause(r.cfg.Poll)
-	}
-}
