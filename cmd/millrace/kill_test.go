@@ -26,7 +26,18 @@ func TestMain(m *testing.M) {
 // process starts a hub in a process of its own.
 func process(t *testing.T, dir string, args ...string) (url string, cmd *exec.Cmd) {
 	t.Helper()
-	cmd = exec.Command(os.Args[0], "serve", "--data", dir, "--listen", "127.0.0.1:0", "--dev", "--json")
+	cmd, out := spawn(t, dir, args...)
+	line, err := out.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object(t, line)["hub"].(string), cmd
+}
+
+// spawn starts the process. What it prints begins with a line about the hub, when that serves.
+func spawn(t *testing.T, dir string, args ...string) (*exec.Cmd, *bufio.Reader) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "serve", "--data", dir, "--listen", "127.0.0.1:0", "--dev", "--json")
 	cmd.Args = append(cmd.Args, args...)
 	cmd.Stderr = t.Output()
 	for _, v := range os.Environ() {
@@ -43,11 +54,7 @@ func process(t *testing.T, dir string, args ...string) (url string, cmd *exec.Cm
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return object(t, line)["hub"].(string), cmd
+	return cmd, bufio.NewReader(out)
 }
 
 // TestStopped: SIGTERM ends a hub gracefully, and does not wait for clients that only keep their connections.
