@@ -53,6 +53,7 @@ type rig struct {
 	served   chan error
 	rails    *channels.Rails
 	wallets  *api.Wallets
+	noRelays bool   // for connections
 	endRails func() // nil: there are none
 	down     bool
 }

@@ -71,7 +71,7 @@ type Config struct {
 	Rails          *channels.Rails        // nil: money moves inside only
 	Audit          *audit.Auditor         // nil: there is no node to compare the books with
 	Settle         *settle.Desk           // nil: nobody is settled; with Rails only
-	Wallets        *Wallets               // nil: nobody has names, links or logins; with Rails only
+	Wallets        *Wallets               // nil: nobody has names, links, logins or connections; with Rails only
 	Mounts         []Mount                // what is served beside the routes
 	Nodes          []Node                 // that the rails go by
 	MaxStreams     int                    // event streams and statements open at a time; 0: 256

@@ -6,15 +6,18 @@ import (
 	"github.com/millrace/millrace/channels"
 	"github.com/millrace/millrace/channels/lnurl"
 	"github.com/millrace/millrace/hub/api/lndhub"
+	"github.com/millrace/millrace/hub/nwc"
 )
 
-// Wallets are what an account's holder makes for wallets of others: a name to pay to, links to withdraw by, and logins. What those wallets
-// then call is served by Mounts.
+// Wallets are what an account's holder makes for wallets of others: a name to pay to, links to withdraw by, logins, and connections of
+// applications. What those wallets then call is served by Mounts, and what applications ask by relays.
 type Wallets struct {
 	Names  *lnurl.Names
 	Desk   *lnurl.Desk
 	Links  *lnurl.Links
 	Logins *lndhub.Handler
+	// Connections are by Nostr Wallet Connect; nil: the hub has no relays.
+	Connections *nwc.Service
 }
 
 // onWallets is for routes that a hub without a Lightning node does not have.
@@ -27,6 +30,16 @@ func onWallets(handle func(*call) *problem) func(*call) *problem {
 	}
 }
 
+// onConnections is for routes that a hub without relays does not have.
+func onConnections(handle func(*call) *problem) func(*call) *problem {
+	return onWallets(func(c *call) *problem {
+		if c.server.cfg.Wallets.Connections == nil {
+			return &problem{status: 404, code: "route_unknown", detail: "this hub has no relays for Nostr Wallet Connect"}
+		}
+		return handle(c)
+	})
+}
+
 // whole says that what outlives a token takes one that nobody has narrowed, or the operator's.
 func (c *call) whole() *problem {
 	if c.grant.Operator {
@@ -35,7 +48,7 @@ func (c *call) whole() *problem {
 	return c.unnarrowed()
 }
 
-// refusedByWallets are the requests about names, links and logins that are refused, and what that is called. The first that fits counts.
+// refusedByWallets are the requests about names, links, logins and connections that are refused, and what that is called. The first that fits counts.
 var refusedByWallets = []struct {
 	err    error
 	status int
@@ -51,6 +64,9 @@ var refusedByWallets = []struct {
 	{lnurl.ErrNoLink, 404, "link_unknown"},
 	{lndhub.ErrLogins, 409, "logins_full"},
 	{lndhub.ErrLogin, 404, "login_unknown"},
+	{nwc.ErrConnection, 422, "connection_invalid"},
+	{nwc.ErrFull, 409, "connections_full"},
+	{nwc.ErrUnknown, 404, "connection_unknown"},
 	{channels.ErrStopped, 503, "stopping"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/millrace/millrace/channels/lnurl"
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/api/lndhub"
+	"github.com/millrace/millrace/hub/nwc"
 	"github.com/millrace/millrace/ledger"
 )
 
@@ -29,6 +31,12 @@ func (r *rig) makeWallets(db channels.Records, rails *channels.Rails) *api.Walle
 	r.must(err)
 	w.Logins, err = lndhub.New(lndhub.Config{Records: db, Wallet: teller, History: teller, Decode: teller.Decode, Fee: fee, Prefix: "/lndhub", Clock: clock,
 		Info: func(context.Context) (lndhub.Info, error) { return lndhub.Info{}, nil }})
+	r.must(err)
+	if r.noRelays {
+		return w
+	}
+	w.Connections, err = nwc.New(nwc.Config{Records: db, Wallet: teller, History: teller, Decode: teller.Decode, Fee: fee, Clock: clock, Relays: []string{"wss://relay.example"}, Secret: [32]byte{1},
+		Info: func(context.Context) (nwc.Info, error) { return nwc.Info{}, nil }})
 	r.must(err)
 	return w
 }
@@ -191,10 +199,59 @@ func TestLogins(t *testing.T) {
 	u.post(path, object{}).want(201)
 }
 
+// TestWalletConnections: a connection is told once, listed with what it may do and has spent, and ended. What applications do with it is tested
+// in hub/nwc, and over real nodes in cmd/millrace.
+func TestWalletConnections(t *testing.T) {
+	r, _ := railed(t)
+	u := r.user(5000)
+	path := "/v1/accounts/" + u.account + "/connections"
+	k := u.post(path, object{"name": "podcasts", "methods": []string{"pay_invoice"}, "notifications": true, "budget_msat": 700, "renewal": "weekly", "expires_in_s": 60}).want(201).
+		has(object{"account": u.account, "name": "podcasts", "methods": []string{"pay_invoice"}, "notifications": true, "budget_msat": 700, "renewal": "weekly",
+			"spent_msat": 0, "reserved_msat": 0, "made": r.millis.Load(), "expires": r.millis.Load() + 60_000})
+	found, err := url.Parse(k.text("uri"))
+	if err != nil || found.Scheme != "nostr+walletconnect" || len(found.Host) != 64 || len(found.Query().Get("secret")) != 64 || found.Query().Get("relay") != "wss://relay.example" {
+		t.Errorf("%v", err)
+	}
+	u.post(path, nil).want(201).has(object{"renewal": "never", "notifications": false,
+		"methods": []string{"pay_invoice", "pay_keysend", "make_invoice", "lookup_invoice", "list_transactions", "get_balance"}})
+	list := u.narrowed(object{"scopes": []string{"read"}}).get(path).want(200)
+	if text := string(list.body); strings.Contains(text, "secret") || strings.Contains(text, "nostr") || strings.Count(text, `"connection"`) != 2 || !strings.Contains(text, k.text("connection")) {
+		t.Errorf("%s", text)
+	}
+	for _, wrong := range []object{
+		{"budget_msat": 0}, {"budget_msat": "5"}, {"methods": []string{}}, {"methods": "pay_invoice"}, {"methods": []int{5}}, {"name": strings.Repeat("x", 101)},
+		{"expires_in_s": 0}, {"expires_in_s": 5*365*86400 + 1}, {"notifications": 1}, {"uri": "x"},
+	} {
+		u.post(path, wrong).refused(400, "malformed_body", "")
+	}
+	u.post(path, object{"methods": []string{"sign_message"}}).refused(422, "connection_invalid", "sign_message")
+	u.post(path, object{"renewal": "hourly"}).refused(422, "connection_invalid", "budget")
+
+	for _, narrow := range []object{{"scopes": []string{"read", "pay"}}, {"expires": r.millis.Load() + 1000}, {"max_msat_per_call": 5}} {
+		u.narrowed(narrow).post(path, nil).refused(403, "token_narrowed", "outlives")
+		u.narrowed(narrow).delete(path+"/"+k.text("connection")).refused(403, "token_narrowed", "outlives")
+	}
+	u.with(r.operator).post(path, nil).refused(403, "no_account", "operator")
+	r.user(0).get(path).refused(403, "foreign_account", "another")
+	other := r.user(0)
+	other.delete("/v1/accounts/"+other.account+"/connections/"+k.text("connection")).refused(404, "connection_unknown", "no such")
+	u.delete(path + "/" + k.text("connection")).want(200)
+	u.delete(path+"/"+k.text("connection")).refused(404, "connection_unknown", "no such")
+	var last string
+	for i := 1; i < nwc.MaxPerAccount; i++ {
+		last = u.post(path, object{"budget_msat": i}).want(201).text("connection")
+	}
+	u.post(path, nil).refused(409, "connections_full", "too many")
+	u.with(r.operator).delete(path + "/" + last).want(200)
+	r.noRelays = true
+	r.restart()
+	u.get(path).refused(404, "route_unknown", "no relays")
+}
+
 // TestNoWallets: a hub without a Lightning node has none of their routes.
 func TestNoWallets(t *testing.T) {
 	u := newRig(t).user(0)
-	for _, noun := range []string{"name", "links", "logins"} {
+	for _, noun := range []string{"name", "links", "logins", "connections"} {
 		u.get("/v1/accounts/"+u.account+"/"+noun).refused(404, "route_unknown", "no Lightning node")
 	}
 }

@@ -18,17 +18,25 @@ const (
 	loginNew  = `{"login":"` + loginName + `","account":"ag0g","name":"phone","made":1795000000000,"uri":"lndhub://` + loginName + `:` + digest + `@https://hub.example/lndhub/"}`
 )
 
+const (
+	connectName = "58e0cb6c3ad1bf0e"
+	connectBody = `"connection":"` + connectName + `","account":"ag0g","name":"podcasts","methods":["pay_invoice"],"notifications":true,"budget_msat":5000,"renewal":"daily","spent_msat":7,"reserved_msat":3,"made":1795000000000`
+)
+
 // onWallets is answers, of wallets of others.
 var onWallets = map[string]stubbed{
-	"GET /v1/accounts/ag0g/name":                   {200, `{"account":"ag0g"}`},
-	"POST /v1/accounts/ag0g/name":                  {200, nameBody},
-	"DELETE /v1/accounts/ag0g/name":                {200, `{"account":"ag0g","former":["alice"]}`},
-	"GET /v1/accounts/ag0g/links":                  {200, `{"links":[` + linkBody + `]}`},
-	"POST /v1/accounts/ag0g/links":                 {201, linkBody},
-	"DELETE /v1/accounts/ag0g/links/" + linkName:   {200, `{"link":"` + linkName + `"}`},
-	"GET /v1/accounts/ag0g/logins":                 {200, `{"logins":[` + loginBody + `]}`},
-	"POST /v1/accounts/ag0g/logins":                {201, loginNew},
-	"DELETE /v1/accounts/ag0g/logins/" + loginName: {200, `{"login":"` + loginName + `"}`},
+	"GET /v1/accounts/ag0g/name":                          {200, `{"account":"ag0g"}`},
+	"POST /v1/accounts/ag0g/name":                         {200, nameBody},
+	"DELETE /v1/accounts/ag0g/name":                       {200, `{"account":"ag0g","former":["alice"]}`},
+	"GET /v1/accounts/ag0g/links":                         {200, `{"links":[` + linkBody + `]}`},
+	"POST /v1/accounts/ag0g/links":                        {201, linkBody},
+	"DELETE /v1/accounts/ag0g/links/" + linkName:          {200, `{"link":"` + linkName + `"}`},
+	"GET /v1/accounts/ag0g/logins":                        {200, `{"logins":[` + loginBody + `]}`},
+	"POST /v1/accounts/ag0g/logins":                       {201, loginNew},
+	"DELETE /v1/accounts/ag0g/logins/" + loginName:        {200, `{"login":"` + loginName + `"}`},
+	"GET /v1/accounts/ag0g/connections":                   {200, `{"connections":[{` + connectBody + `}]}`},
+	"POST /v1/accounts/ag0g/connections":                  {201, `{` + connectBody + `,"uri":"nostr+walletconnect://` + digest + `?relay=x&secret=` + digest + `"}`},
+	"DELETE /v1/accounts/ag0g/connections/" + connectName: {200, `{"connection":"` + connectName + `"}`},
 }
 
 // everyWallet calls every operation about wallets of others once.
@@ -56,4 +64,9 @@ func everyWallet(t *testing.T, c *client.Client) {
 	logins, err := c.Logins(ctx, no)
 	good("logins", len(logins) == 1 && logins[0].Name == "phone", err)
 	good("revoke", true, c.RevokeLogin(ctx, no, loginName))
+	n47, err := c.Connect(ctx, no, client.NewConnection{Name: "podcasts", Methods: []string{"pay_invoice"}, Notifications: true, BudgetMsat: 5000, Renewal: "daily"})
+	good("connect", n47.URI != "", err)
+	all, err := c.Connections(ctx, no)
+	good("connections", len(all) == 1 && all[0].SpentMsat == 7 && all[0].URI == "", err)
+	good("disconnect", true, c.Disconnect(ctx, no, connectName))
 }

@@ -70,6 +70,12 @@ const (
 	loginNew  = `{"login":"` + loginName + `","account":"ag0g","name":"phone","made":1795000000000,"uri":"lndhub://` + loginName + `:` + digest + `@https://hub.example/lndhub/"}`
 )
 
+const (
+	connectName = "58e0cb6c3ad1bf0e"
+	connectBody = `"connection":"` + connectName + `","account":"ag0g","name":"podcasts","methods":["pay_invoice"],"notifications":true,"budget_msat":5000000,"renewal":"monthly","spent_msat":1000,"reserved_msat":0,"made":1795000000000,"expires":1795000060000`
+	connectURI  = "nostr+walletconnect://" + digest + "?relay=wss%3A%2F%2Frelay.example&secret=" + digest
+)
+
 // goodWallets is good for wallets of others.
 var goodWallets = map[string]call{
 	"name":         get("/v1/accounts/ag0g/name", `{"account":"ag0g"}`),
@@ -80,6 +86,9 @@ var goodWallets = map[string]call{
 	"link cancel":  {method: "DELETE", path: "/v1/accounts/ag0g/links/58e0cb6c3ad1bf0e", status: 200, resp: `{"link":"58e0cb6c3ad1bf0e"}`},
 	"logins":       get("/v1/accounts/ag0g/logins", `{"logins":[`+loginResp+`]}`),
 	"login":        post("/v1/accounts/ag0g/logins", `{"name":"phone"}`, 201, loginNew),
+	"connections":  get("/v1/accounts/ag0g/connections", `{"connections":[{`+connectBody+`}]}`),
+	"connect":      post("/v1/accounts/ag0g/connections", `{"name":"podcasts","methods":["pay_invoice"],"notifications":true,"budget_msat":5000000,"renewal":"monthly","expires_in_s":60}`, 201, `{`+connectBody+`,"uri":"`+connectURI+`"}`),
+	"disconnect":   {method: "DELETE", path: "/v1/accounts/ag0g/connections/" + connectName, status: 200, resp: `{"connection":"` + connectName + `"}`},
 	"login revoke": {method: "DELETE", path: "/v1/accounts/ag0g/logins/" + loginName, status: 200, resp: `{"login":"` + loginName + `"}`},
 }
 
