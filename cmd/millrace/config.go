@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/hub/nwc"
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/pflag"
 )
@@ -86,6 +87,9 @@ type config struct {
 	// LndHubPartners are those whose wallets may open accounts by LndHub, with commas between them; BlueWallet's and Zeus' is bluewallet.
 	// Empty: none, and an account's holder makes logins (millrace login create). Refused where registration is closed.
 	LndHubPartners string `toml:"lndhub_partners"`
+	// NWCRelays are the relays, wss://, by which applications reach accounts (Nostr Wallet Connect): at most 4, only with lnd_address. In
+	// development ws:// to a loopback address will do. Empty: there are no connections.
+	NWCRelays []string `toml:"nwc_relays"`
 	// LogLevel is the least level that is logged: debug, info, warn or error. Its zero value is info.
 	LogLevel slog.Level `toml:"log_level"`
 	// LogFormat is text or json. Empty is refused.
@@ -160,6 +164,7 @@ func bindServeFlags(fs *pflag.FlagSet, c *config) {
 	fs.StringVar(&c.BtcdCertFile, "btcd-cert-file", c.BtcdCertFile, "btcd's rpc.cert (empty: one that the machine trusts)")
 	fs.DurationVar(&c.BatchEvery.Duration, "batch-every", c.BatchEvery.Duration, "time between two on-chain batches")
 	fs.StringVar(&c.LndHubPartners, "lndhub-partners", c.LndHubPartners, "whose wallets may open accounts by LndHub: ids with commas between them (empty: nobody's)")
+	fs.StringSliceVar(&c.NWCRelays, "nwc-relays", c.NWCRelays, "wss:// URLs of the relays for Nostr Wallet Connect, with commas or again (empty: none)")
 	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 	fs.StringVar(&c.TLSCertFile, "tls-cert-file", c.TLSCertFile, "PEM certificate chain (with --tls-key-file)")
@@ -184,7 +189,7 @@ func loadConfig(file string, env []string, flags *pflag.FlagSet) (config, error)
 	if flags != nil {
 		flags.Visit(func(f *pflag.Flag) {
 			if mine := own.Lookup(f.Name); mine != nil && f.Name != "invite-codes" {
-				errs = append(errs, mine.Value.Set(f.Value.String()))
+				errs = append(errs, copyFlag(mine, f))
 			}
 		})
 	}
@@ -204,6 +209,16 @@ func loadConfig(file string, env []string, flags *pflag.FlagSet) (config, error)
 		return config{}, err
 	}
 	return c, nil
+}
+
+// copyFlag sets a flag to another's value. A list's own text is not what it is set by.
+func copyFlag(to, from *pflag.Flag) error {
+	if list, ok := from.Value.(pflag.SliceValue); ok {
+		if mine, ok := to.Value.(pflag.SliceValue); ok {
+			return mine.Replace(list.GetSlice())
+		}
+	}
+	return to.Value.Set(from.Value.String())
 }
 
 // originOf is the origin of a hub that listens on an address and was told none.
@@ -334,6 +349,11 @@ func (c *config) validate() error {
 	refuse(c.BtcdAddress != "" && (c.BtcdUser == "" || c.BtcdPasswordFile == ""), "btcd_address: needs btcd_user and btcd_password_file")
 	refuse(c.BatchEvery.Duration <= 0, "batch_every: %v is not positive", c.BatchEvery)
 	refuse(c.LndHubPartners != "" && c.Registration == "closed", "lndhub_partners: registration is closed")
+	refuse(len(c.NWCRelays) > 0 && c.LndAddress == "", "nwc_relays: only with lnd_address")
+	refuse(len(c.NWCRelays) > nwc.MaxRelays, "nwc_relays: %d: at most %d", len(c.NWCRelays), nwc.MaxRelays)
+	for _, r := range c.NWCRelays {
+		refuse(!isRelay(r, c.Dev), "nwc_relays: %q is not wss:// and a host", r)
+	}
 	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log_format: %q is not text or json", c.LogFormat)
 	refuse((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls_cert_file and tls_key_file: set both or none")
 	return errors.Join(errs...)

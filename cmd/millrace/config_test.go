@@ -95,6 +95,25 @@ func TestConfigOrder(t *testing.T) {
 	}
 }
 
+// TestConfigRelays: a list is set as a whole by each source, and a flag's commas and repetitions are the same.
+func TestConfigRelays(t *testing.T) {
+	lnd := []string{"--lnd-address=x", "--lnd-tls-cert-file=x", "--lnd-macaroon-file=x", "--dev"}
+	text, env := "nwc_relays = ['wss://a', 'wss://b']", []string{"MILLRACE_NWC_RELAYS=wss://c,wss://d"}
+	for _, c := range []struct {
+		env  []string
+		args []string
+		want []string
+	}{
+		{nil, nil, []string{"wss://a", "wss://b"}},
+		{env, nil, []string{"wss://c", "wss://d"}},
+		{env, []string{"--nwc-relays=wss://e,ws://127.0.0.1:80", "--nwc-relays=ws://[::1]:80/x?y"}, []string{"wss://e", "ws://127.0.0.1:80", "ws://[::1]:80/x?y"}},
+	} {
+		if got, err := load(t, text, c.env, append(c.args, lnd...)...); err != nil || !reflect.DeepEqual(got.NWCRelays, c.want) {
+			t.Errorf("%v, %v: %v, %v", c.env, c.args, got.NWCRelays, err)
+		}
+	}
+}
+
 func TestConfigOrigin(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"--listen=localhost:80", "http://localhost:80"},
@@ -189,6 +208,13 @@ func TestConfigRefused(t *testing.T) {
 		{args: "--snapshot-every-bytes=-1", want: "snapshot_every_bytes: "},
 		{args: "--liabilities-every=-1s", want: "liabilities_every: "},
 		{args: "--registration=closed --lndhub-partners=bluewallet", want: "lndhub_partners: "},
+		{args: "--nwc-relays=wss://relay.example", want: "nwc_relays: only with lnd_address"},
+		{args: "--nwc-relays=ws://127.0.0.1:80", want: `nwc_relays: "ws://127.0.0.1:80"`},
+		{args: "--dev --nwc-relays=ws://relay.example", want: `nwc_relays: "ws://relay.example"`},
+		{args: "--dev --nwc-relays=ws://localhost:80", want: `nwc_relays: "ws://localhost:80"`},
+		{args: "--nwc-relays=wss://me:mine@relay.example", want: `nwc_relays: "wss://me:mine@relay.example"`},
+		{args: "--nwc-relays=https://relay.example", want: `nwc_relays: "https://relay.example"`},
+		{args: "--nwc-relays=wss://a,wss://b --nwc-relays=wss://c,wss://d,wss://e", want: "nwc_relays: 5: at most 4"},
 		{args: "--log-format=xml", want: "log_format: "},
 		{args: "--tls-cert-file=c", want: "tls_cert_file and tls_key_file"},
 		{args: "--log-format=xml --max-connections=0", want: "max_connections: 0 is not positive\nlog_format: "},

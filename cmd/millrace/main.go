@@ -73,7 +73,7 @@ func (a *app) root() *cobra.Command {
 		a.initCommand(), a.serveCommand(), a.exportCommand(), a.fsckCommand(), a.rebuildCommand(), a.keyCommand(),
 		a.accountCommand(), a.tokenCommand(), a.fundCommand(), a.payCommand(), a.channelCommand(),
 		a.depositCommand(), a.withdrawCommand(), a.settleCommand(), a.payoutsCommand(), a.reconcileCommand(),
-		a.nameCommand(), a.linkCommand(), a.loginCommand(),
+		a.nameCommand(), a.linkCommand(), a.loginCommand(), a.connectionCommand(),
 		a.historyCommand(), a.statementCommand(), a.eventsCommand(), a.webhookCommand(),
 		a.sealCommand(), a.registerCommand(), a.inspectCommand(), a.openCommand(), a.contentCommand(),
 		a.receiptCommand(), a.liabilityCommand(), a.backupCommand(), a.restoreCommand(),

@@ -20,7 +20,6 @@ import (
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/index"
 	"github.com/millrace/millrace/ledger/store/rebuild"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
@@ -152,7 +151,7 @@ func (n *node) wire(cfg config, log *slog.Logger) (err error) {
 	n.server, err = api.New(api.Config{
 		Hub: n.hub, Registration: api.Registration(cfg.Registration), InviteCodes: cfg.InviteCodes,
 		Webhooks: n.webhooks, Rails: n.rails.desk, Settle: n.rails.settle, Audit: n.rails.audit, Wallets: n.rails.wallets.offered(), Mounts: n.rails.wallets.mounts(log), Nodes: n.rails.nodes(), MaxConnections: cfg.MaxConnections, MaxStreams: cfg.MaxStreams, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls, Backups: backups{n.store, n.index},
-		Metrics: []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), n.rails.meter.items, n.rails.meter.msat},
+		Metrics: append(n.rails.wallets.collectors(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), n.rails.meter.items, n.rails.meter.msat),
 	})
 	if err != nil {
 		return err

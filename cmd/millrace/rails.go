@@ -64,6 +64,12 @@ func (m meter) moved(_ ledger.AccountNo, i channels.Item) {
 	m.msat.WithLabelValues(string(i.Rail), direction).Add(float64(i.Amount))
 }
 
+// moved passes on what an account's money has done. Nobody of them waits for anything, or asks the rails: see channels.Config.
+func (r *rails) moved(no ledger.AccountNo, i channels.Item) {
+	r.meter.moved(no, i)
+	r.wallets.moved(no, i)
+}
+
 // firstMeeting is how long a hub waits for its node the first time, when it learns which one it is.
 const firstMeeting = 30 * time.Second
 
@@ -76,7 +82,7 @@ func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, 
 	}
 	r.meter = newMeter()
 	c := channels.Config{
-		Moved:   r.meter.moved,
+		Moved:   r.moved,
 		Records: r.records, Ledger: h.Book(), Secret: ring.KeysendSecret(), Logger: log, Fatal: fatal,
 		Policy: channels.Policy{BatchEvery: cfg.BatchEvery.Duration},
 	}
@@ -103,6 +109,9 @@ func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, 
 		return r, err
 	}
 	if err := r.wallets.open(cfg, h, c.Node, r, log); err != nil {
+		return r, err
+	}
+	if err := r.wallets.connect(cfg, ring, r, log); err != nil {
 		return r, err
 	}
 	r.audit, err = audit.New(audit.Config{

@@ -19,16 +19,18 @@ import (
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/api/lndhub"
 	"github.com/millrace/millrace/hub/api/lnurlp"
+	"github.com/millrace/millrace/hub/nwc"
 	"github.com/millrace/millrace/ledger"
 )
 
-// wallets are how wallets of others pay and are paid: lightning addresses, LNURLs, and LndHub. Its zero value is none.
+// wallets are how wallets of others pay and are paid: lightning addresses, LNURLs, LndHub, and Nostr Wallet Connect. Its zero value is none.
 type wallets struct {
 	client *lnurl.Client // asks other services
 	names  *lnurl.Names
 	desk   *lnurl.Desk
 	links  *lnurl.Links
 	lndhub *lndhub.Handler
+	nwc    *nwc.Service // nil: there are no relays
 
 	ctx     context.Context // ends with close
 	cancel  context.CancelFunc
@@ -151,6 +153,9 @@ func openFor(partners string, h *hub.Hub) func(partner string) (ledger.AccountNo
 
 // start takes up what is under way.
 func (w *wallets) start(log *slog.Logger) {
+	if w.nwc != nil {
+		w.nwc.Start()
+	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.running.Go(func() {
 		for {
@@ -164,6 +169,16 @@ func (w *wallets) start(log *slog.Logger) {
 			}
 		}
 	})
+}
+
+// moved is told of what is done: an invoice that was paid makes room for another one, and applications are notified. It returns at once.
+func (w *wallets) moved(no ledger.AccountNo, i channels.Item) {
+	if w.desk != nil && i.Incoming && i.State == channels.Settled {
+		w.desk.Paid(i.Hash)
+	}
+	if w.nwc != nil {
+		w.nwc.Moved(no, i)
+	}
 }
 
 // mounts are what the API's server serves beside its own routes.
@@ -180,10 +195,14 @@ func (w *wallets) offered() *api.Wallets {
 	if w.lndhub == nil {
 		return nil
 	}
-	return &api.Wallets{Names: w.names, Desk: w.desk, Links: w.links, Logins: w.lndhub}
+	return &api.Wallets{Names: w.names, Desk: w.desk, Links: w.links, Logins: w.lndhub, Connections: w.nwc}
 }
 
+// close ends what asks the rails, before they end.
 func (w *wallets) close() {
+	if w.nwc != nil {
+		w.nwc.Close()
+	}
 	if w.cancel != nil {
 		w.cancel()
 		w.running.Wait()

@@ -11,21 +11,26 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-// TestWalletVerbs: name, link and login say to a person what the hub says, and refuse before they ask. What a hub with nodes makes of them
+// TestWalletVerbs: name, link, login and connection say to a person what the hub says, and refuse before they ask. What a hub with nodes makes of them
 // is in TestRegtestWallets.
 func TestWalletVerbs(t *testing.T) {
 	s := newHub(t)
 	account, holder := s.account(t, "")
 	answers := map[string]string{
-		"POST /name":     `{"account":"A","name":"alice","address":"alice@hub.example","lnurl":"LNURL1A","uri":"lnurlp://hub.example/x","former":["al","ali"]}`,
-		"GET /name":      `{"account":"A"}`,
-		"DELETE /name":   `{"account":"A","former":["alice"]}`,
-		"GET /links":     `{"links":[{"link":"58e0cb6c3ad1bf0e","account":"A","status":"open","amount_msat":5000,"least_msat":1000,"memo":"m","made":1795000000000,"expires":1795000060000,"lnurl":"LNURL1A","uri":"lnurlw://hub.example/x"}]}`,
-		"POST /links":    `{"link":"58e0cb6c3ad1bf0e","account":"A","status":"open","amount_msat":5000,"least_msat":5000,"made":1795000000000,"expires":1795000060000,"lnurl":"LNURL1A","uri":"lnurlw://hub.example/x"}`,
-		"DELETE /links":  `{"link":"58e0cb6c3ad1bf0e"}`,
-		"GET /logins":    `{"logins":[{"login":"58e0cb6c3ad1bf0e58e0","account":"A","name":"phone","made":1795000000000}]}`,
-		"POST /logins":   `{"login":"58e0cb6c3ad1bf0e58e0","account":"A","name":"phone","made":1795000000000,"uri":"lndhub://58e0cb6c3ad1bf0e58e0:00@https://hub.example/lndhub/"}`,
-		"DELETE /logins": `{"login":"58e0cb6c3ad1bf0e58e0"}`,
+		"POST /name":    `{"account":"A","name":"alice","address":"alice@hub.example","lnurl":"LNURL1A","uri":"lnurlp://hub.example/x","former":["al","ali"]}`,
+		"GET /name":     `{"account":"A"}`,
+		"DELETE /name":  `{"account":"A","former":["alice"]}`,
+		"GET /links":    `{"links":[{"link":"58e0cb6c3ad1bf0e","account":"A","status":"open","amount_msat":5000,"least_msat":1000,"memo":"m","made":1795000000000,"expires":1795000060000,"lnurl":"LNURL1A","uri":"lnurlw://hub.example/x"}]}`,
+		"POST /links":   `{"link":"58e0cb6c3ad1bf0e","account":"A","status":"open","amount_msat":5000,"least_msat":5000,"made":1795000000000,"expires":1795000060000,"lnurl":"LNURL1A","uri":"lnurlw://hub.example/x"}`,
+		"DELETE /links": `{"link":"58e0cb6c3ad1bf0e"}`,
+		"GET /logins":   `{"logins":[{"login":"58e0cb6c3ad1bf0e58e0","account":"A","name":"phone","made":1795000000000}]}`,
+		"POST /logins":  `{"login":"58e0cb6c3ad1bf0e58e0","account":"A","name":"phone","made":1795000000000,"uri":"lndhub://58e0cb6c3ad1bf0e58e0:00@https://hub.example/lndhub/"}`,
+		"GET /connections": `{"connections":[{"connection":"58e0cb6c3ad1bf0e","account":"A","name":"podcasts","methods":["pay_invoice","get_balance"],"notifications":true,` +
+			`"budget_msat":5000,"renewal":"daily","spent_msat":7,"reserved_msat":3,"made":1795000000000,"expires":1795000060000}]}`,
+		"POST /connections": `{"connection":"58e0cb6c3ad1bf0e","account":"A","name":"podcasts","methods":["pay_invoice","get_balance"],"notifications":false,` +
+			`"budget_msat":5000,"renewal":"daily","spent_msat":0,"reserved_msat":0,"made":1795000000000,"uri":"nostr+walletconnect://00?secret=00"}`,
+		"DELETE /connections": `{"connection":"58e0cb6c3ad1bf0e"}`,
+		"DELETE /logins":      `{"login":"58e0cb6c3ad1bf0e58e0"}`,
 	}
 	stub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		noun, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/v1/accounts/"+account+"/"), "/")
@@ -48,6 +53,11 @@ func TestWalletVerbs(t *testing.T) {
 		{as("login", "create", "--name", "phone"), "login 58e0cb6c3ad1bf0e58e0\nuri   lndhub://58e0cb6c3ad1bf0e58e0:00@https://hub.example/lndhub/\n"},
 		{as("login", "list"), "58e0cb6c3ad1bf0e58e0 since 2026-11-18T11:06:40Z: phone\n"},
 		{as("login", "revoke", "58e0cb6c3ad1bf0e58e0"), "revoked 58e0cb6c3ad1bf0e58e0\n"},
+		{as("connection", "create", "--name", "podcasts", "--budget-msat", "5000", "--renewal", "daily", "--method", "pay_invoice,get_balance"),
+			"connection 58e0cb6c3ad1bf0e\nuri        nostr+walletconnect://00?secret=00\n"},
+		{as("connection", "list"), "58e0cb6c3ad1bf0e since 2026-11-18T11:06:40Z, podcasts: 7 msat spent and 3 reserved of 5000 (daily), until 2026-11-18T11:07:40Z\n" +
+			"    pay_invoice get_balance\n"},
+		{as("connection", "end", "58e0cb6c3ad1bf0e"), "ended 58e0cb6c3ad1bf0e\n"},
 	} {
 		if r := millrace(t, nil, nil, c.args...); r.code != 0 || r.out != c.says {
 			t.Errorf("%v: exit %d, %s\n%s\nwant\n%s", c.args[:2], r.code, r.err, r.out, c.says)
@@ -59,6 +69,9 @@ func TestWalletVerbs(t *testing.T) {
 	fails(t, exitUsage, "a second", as("link", "create", "--amount-msat", "5000", "--expires", "1ms")...)
 	fails(t, exitUsage, "16 hexadecimal", as("link", "cancel", "../x")...)
 	fails(t, exitUsage, "20 hexadecimal", as("login", "revoke", "x")...)
+	fails(t, exitUsage, "a second", as("connection", "create", "--expires", "1ms")...)
+	fails(t, exitUsage, "--budget-msat", as("connection", "create", "--renewal", "daily")...)
+	fails(t, exitUsage, "16 hexadecimal", as("connection", "end", "../x")...)
 	fails(t, exitUsage, "--name is empty", as("login", "create", "--name", "")...)
 	fails(t, exitRefused, "no Lightning node", "name", "show", "--hub", s.url, "--token-file", holder)
 }
