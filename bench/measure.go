@@ -55,7 +55,7 @@ func (k *commitWaits) add(took time.Duration) {
 type trial struct {
 	name string
 	long time.Duration
-	even bool // a limit that takes as long as the case itself
+	even bool // a limit that takes as long as the case itself, and after it as often as before
 	run  func(ctx context.Context, d time.Duration) (sample, error)
 
 	rounds []sample
@@ -94,7 +94,11 @@ func takeTurns(ctx context.Context, c *Config, name string, own *trial, limits .
 	}
 	for i := range c.Rounds {
 		line := ""
-		for _, t := range append(slices.Clone(limits), own) {
+		turns := append(slices.Clone(limits), own)
+		if i%2 == 1 && slices.ContainsFunc(limits, func(l *trial) bool { return l.even }) {
+			slices.Reverse(turns)
+		}
+		for _, t := range turns {
 			after := func() {}
 			if t == own {
 				after = c.Around()

@@ -17,13 +17,15 @@ const settlingAmount = 1_000_000
 
 // runSettling measures batches in-process while settlement runs pay one account after the other, in turns with the same batches while
 // there is none. The payees are settled inside the hub, so that no node's pace holds the runs back, and none takes the cores. Both take
-// as long: what follows the log comes in bursts of seconds, and a turn of half the length would have more of them, or fewer.
+// as long, twice a round's length, and who is first changes: what follows the log comes in bursts of seconds, and is to fall on both.
 func runSettling(ctx context.Context, c *Config, dir string) (res Result, err error) {
 	h, err := newHouse(ctx, c, dir)
 	if err != nil {
 		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
+	turns := *c
+	turns.Round *= 2
 	h.look = 50 * time.Millisecond // looking is work, and it is the other work that is measured
 	load, err := h.furnishSettling(ctx, c)
 	if err != nil {
@@ -57,7 +59,7 @@ func runSettling(ctx context.Context, c *Config, dir string) (res Result, err er
 	if err := h.rig.catchUp(ctx); err != nil { // what setting up has left to be done would fall into the first round
 		return Result{}, err
 	}
-	if err := takeTurns(ctx, c, "settling", own, alone); err != nil {
+	if err := takeTurns(ctx, &turns, "settling", own, alone); err != nil {
 		return Result{}, err
 	}
 	res = newResult(fmt.Sprintf("batch of %d", c.BatchOps), own, alone)
