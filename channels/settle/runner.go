@@ -12,9 +12,10 @@ import (
 
 // runner carries out a run. Its loop alone touches what is under way; what others change is guarded by mu.
 type runner struct {
-	d    *Desk
-	id   channels.ID
-	wake chan struct{} // holds one word: something has changed
+	d     *Desk
+	id    channels.ID
+	wake  chan struct{} // holds one word: something has changed
+	turns chan struct{} // one for each worker that waits for the ledger: atLedger
 
 	mu      sync.Mutex
 	run     Run
@@ -75,7 +76,7 @@ type answer struct {
 }
 
 func newRunner(d *Desk, run Run) *runner {
-	return &runner{d: d, id: run.ID, wake: make(chan struct{}, 1), run: run, over: make(byRail), left: run.Items,
+	return &runner{d: d, id: run.ID, wake: make(chan struct{}, 1), turns: make(chan struct{}, atLedger), run: run, over: make(byRail), left: run.Items,
 		flights: make(map[uint32]*flight), retries: make(map[uint32]uint64), todo: make(chan *task, maxQuick+maxChain),
 		lanes: [2]lane{quick: {most: maxQuick}, slow: {most: maxChain}}}
 }

@@ -27,12 +27,7 @@ func (r *runner) work(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case t := <-r.todo:
-			var a answer
-			if t.item.Stage == Returning {
-				a = r.d.giveBack(&t.item)
-			} else {
-				a = r.handOver(ctx, t)
-			}
+			a := r.do(ctx, t)
 			if ctx.Err() != nil {
 				return
 			}
@@ -43,6 +38,23 @@ func (r *runner) work(ctx context.Context) {
 			r.poke()
 		}
 	}
+}
+
+// do does a task. One for which no server of somebody's is asked takes a turn at the ledger.
+func (r *runner) do(ctx context.Context, t *task) answer {
+	returning := t.item.Stage == Returning
+	if w := t.item.To.Way; returning || w != ToLightningAddress && w != ToLNURL {
+		select {
+		case r.turns <- struct{}{}:
+			defer func() { <-r.turns }()
+		case <-ctx.Done():
+			return answer{}
+		}
+	}
+	if returning {
+		return r.d.giveBack(&t.item)
+	}
+	return r.handOver(ctx, t)
 }
 
 // handOver gives an item's payout to the rails.
