@@ -2,7 +2,6 @@ package channels
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -20,6 +19,8 @@ type batcher struct {
 	down    bool      // a call has failed in this look: what is left is for the next one
 	rate    FeeRate   // asked for last
 	rated   time.Time
+	dear    int       // batches of this look that would have cost the hub too much
+	calm    time.Time // until then no full batches are cut because they are full: it would be in vain
 }
 
 // enqueue has a held payout wait for the next batch.
@@ -82,7 +83,7 @@ func (r *Rails) tendChain() {
 	r.queueing.Lock()
 	r.chain.flush = r.chain.flush && len(r.chain.waiting) > 0 // what comes after this look was not asked for, should the look end early
 	r.queueing.Unlock()
-	r.chain.down = false
+	r.chain.down, r.chain.dear = false, 0
 	for _, b := range slices.Clone(r.chain.batches) {
 		if r.tend(b); r.chain.down {
 			return
@@ -93,7 +94,12 @@ func (r *Rails) tendChain() {
 		r.chain.cutAt = r.now().Add(r.cfg.BatchEvery)
 	}
 	waiting := r.chain.waiting
-	if !r.chain.flush && r.now().Before(r.chain.cutAt) { // full ones alone: the others wait for what makes them full
+	due := r.chain.flush || !r.now().Before(r.chain.cutAt)
+	switch {
+	case due:
+	case r.now().Before(r.chain.calm):
+		waiting = nil
+	default: // full ones alone: the others wait for what makes them full
 		waiting = waiting[:len(waiting)-len(waiting)%r.cfg.BatchOutputs]
 	}
 	r.chain.waiting = slices.Clone(r.chain.waiting[len(waiting):])
@@ -101,8 +107,11 @@ func (r *Rails) tendChain() {
 		r.chain.flush, r.chain.cutAt = false, r.now().Add(r.cfg.BatchEvery)
 	}
 	r.queueing.Unlock()
-	if len(waiting) > 0 {
+	switch {
+	case len(waiting) > 0:
 		r.cutBatches(waiting)
+	case due:
+		r.affords("nothing waits for it")
 	}
 }
 
@@ -142,10 +151,10 @@ func (r *Rails) cutBatches(waiting []*flight) {
 		return list
 	}
 	parts, dear := affordable(parts, rate)
-	r.putBack(of(dear), "fee_above_limit")
+	r.putBack(of(dear), reasonFee)
 	parts, beyond := within(parts, budget, rate)
 	if len(beyond) > 0 {
-		r.putBack(of(beyond), "insufficient_coins")
+		r.putBack(of(beyond), reasonCoins)
 		r.Raise(Incident{Kind: "funds", Subject: "wallet", Amount: sum(beyond),
 			Text: fmt.Sprintf("the wallet has %d sat to pay out on-chain, and %d payouts wait for more", budget, len(beyond))})
 	}
@@ -153,6 +162,9 @@ func (r *Rails) cutBatches(waiting []*flight) {
 		if b := r.join(of(group), rate); b != nil {
 			r.tend(b)
 		}
+	}
+	if r.chain.dear == 0 && len(dear) == 0 && !r.chain.down {
+		r.affords("batches were built")
 	}
 }
 
@@ -306,77 +318,6 @@ func (r *Rails) strike(b *Batch) {
 // failed ends this look at the chain if a node does not answer: it would not answer about the next batch either.
 func (r *Rails) failed(err error) {
 	r.chain.down = r.chain.down || unanswered(err)
-}
-
-func (r *Rails) release(b *Batch) error {
-	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
-	defer cancel()
-	return r.cfg.Wallet.Release(ctx, b.lock(), nil)
-}
-
-// fund has the wallet make and sign the transaction of a batch, and writes it.
-func (r *Rails) fund(b *Batch) {
-	flights := r.of(b)
-	outs := make([]Output, len(flights))
-	for i, f := range flights {
-		p := f.payout()
-		outs[i] = Output{Script: p.Script, Amount: Sat(p.Pays / msatPerSat)}
-	}
-	ctx, cancel := context.WithTimeout(r.ctx, 3*r.cfg.CallFor)
-	defer cancel()
-	s, err := r.cfg.Wallet.Fund(ctx, b.lock(), outs, b.Rate)
-	if err == nil && s.VSize > maxVSize {
-		err = fmt.Errorf("%w: a transaction of %d virtual bytes", ErrRefused, s.VSize)
-	}
-	switch {
-	case err == nil:
-		b.Tries, b.Status, b.Signed = []Signed{s}, BatchSigned, r.stamp()
-		if !r.saveBatch(b) { // nothing is published that is not written
-			return
-		}
-		r.publish(b)
-	case errors.Is(err, ErrFunds):
-		r.retreat(b)
-	case errors.Is(err, ErrDust), errors.Is(err, ErrRefused), errors.Is(err, ErrNetwork):
-		r.bisect(b, err)
-	default:
-		r.failed(err)
-		r.warn("a batch is not signed yet", "batch", b.ID.String(), "err", err)
-	}
-}
-
-// retreat tries with the first half where the coins do not suffice. The other half waits.
-func (r *Rails) retreat(b *Batch) {
-	r.Raise(Incident{Kind: "funds", Subject: "wallet", Amount: sum(b.Parts), Text: fmt.Sprintf("the wallet has not enough coins for %d payouts", len(b.Parts))})
-	rate := b.Rate
-	flights, actions := r.dissolve(b, event{kind: evLeft, reason: "insufficient_coins"})
-	if len(flights) > 1 {
-		if half := r.join(flights[:len(flights)/2], rate); half != nil {
-			r.tend(half)
-			flights, actions = flights[len(flights)/2:], actions[len(actions)/2:]
-		}
-	}
-	for i, f := range flights {
-		r.dispatch(f, actions[i])
-	}
-}
-
-// bisect finds the payout that the wallet cannot make a transaction with: it fails, and the others go on.
-func (r *Rails) bisect(b *Batch, cause error) {
-	if len(b.Parts) == 1 {
-		flights, actions := r.dissolve(b, event{kind: evTurnedAway, reason: cause.Error()})
-		for i, f := range flights {
-			r.dispatch(f, actions[i])
-		}
-		return
-	}
-	rate := b.Rate
-	flights, _ := r.dissolve(b, event{kind: evLeft, reason: cause.Error()})
-	for _, half := range [][]*flight{flights[:len(flights)/2], flights[len(flights)/2:]} {
-		if b := r.join(half, rate); b != nil {
-			r.tend(b)
-		}
-	}
 }
 
 // saveBatch writes a batch.

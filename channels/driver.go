@@ -315,4 +315,8 @@ func (r *Rails) verdict(p *Payout) (e event, ok bool) {
 const (
 	reasonLate = "not_sent_in_time"
 	reasonPaid = "paid_before"
+
+	// And why one waits.
+	reasonFee   = "fee_above_limit"
+	reasonCoins = "insufficient_coins"
 )

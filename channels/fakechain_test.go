@@ -38,8 +38,10 @@ type blockchain struct {
 	deaf      bool                      // Publish does what it is asked, and no answer comes
 	signed    map[string]*transaction
 	reserved  Sat
-	gone      map[Outpoint]bool     // coins whose transaction is not in the chain any more
-	floor     Sat                   // no transaction of a lower fee is taken
+	gone      map[Outpoint]bool // coins whose transaction is not in the chain any more
+	floor     Sat               // no transaction of a lower fee is taken
+	inputs    Sat               // what the inputs of a transaction cost
+	funded    int
 	known     map[Hash]*transaction // that others made
 	mute      map[Hash]bool         // a question about these is an error
 }
@@ -98,7 +100,8 @@ func (c *blockchain) Fund(ctx context.Context, lock Hash, outs []Output, rate Fe
 		need += o.Amount
 		weight += outputWeight(o.Script)
 	}
-	fee := Sat(feeOf(weight, rate) / msatPerSat)
+	fee := Sat(feeOf(weight, rate)/msatPerSat) + c.inputs
+	c.funded++
 	t := &transaction{Outs: slices.Clone(outs), Fee: fee}
 	for coin, amount := range c.coins {
 		if by, _ := c.spent(coin); have >= need+fee || by != nil || c.leased[coin] != (Hash{}) {

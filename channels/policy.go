@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/millrace/millrace/ledger"
 )
 
 // Policy is how the rails go about it. The zero value is a sensible one.
@@ -25,6 +27,7 @@ type Policy struct {
 	BatchOutputs int           // of one transaction; zero: 2,000
 	BatchWeight  int64         // of its outputs, in weight units; zero: 352,000, which leaves 12,000 virtual bytes for inputs
 	Target       int           // blocks within which a batch should be confirmed; zero: 6
+	HubFee       Sat           // of a batch's fee, at most, what is beyond the limits of its payouts: the hub's; zero: 100,000; negative: nothing
 	MaxRate      FeeRate       // of a batch, bumps included; zero: 500 sat per virtual byte
 	Confirmed    int64         // confirmations that end a payout; zero: 3
 	BumpAfter    time.Duration // without a confirmation, until a batch pays more; negative: never by itself; zero: two hours
@@ -44,6 +47,9 @@ func DefaultDepths() []Depth { return []Depth{{10_000_000, 2}, {1_000_000_000, 3
 
 // buried is how many confirmations nobody expects to be undone any more. What is below is not watched.
 const buried = 100
+
+// maxHubFee is a bitcoin: whoever wants to pay more for a batch names a rate for it.
+const maxHubFee Sat = 100_000_000
 
 func (p *Policy) fill() error {
 	for _, d := range []struct {
@@ -75,6 +81,9 @@ func (p *Policy) fill() error {
 	if p.BatchWeight == 0 {
 		p.BatchWeight = 352_000
 	}
+	if p.HubFee == 0 {
+		p.HubFee = 100_000
+	}
 	if p.MaxRate == 0 {
 		p.MaxRate = 500_000
 	}
@@ -91,6 +100,8 @@ func (p *Policy) check() error {
 	switch {
 	case p.BatchOutputs > 2500 || p.BatchWeight < 2000 || p.BatchWeight > 380_000:
 		return errors.New("a batch that would be larger than nodes pass on, or too small for one payment")
+	case p.HubFee > maxHubFee:
+		return errors.New("the hub's part of a fee is without a bound")
 	case p.MaxRate < 1000 || p.Confirmed < 1 || p.Confirmed > buried:
 		return errors.New("a fee rate or a number of confirmations out of bounds")
 	case p.Retry > p.RetryMost || p.SlotFor > p.PayFor+time.Minute:
@@ -105,6 +116,9 @@ func (p *Policy) check() error {
 	}
 	return nil
 }
+
+// hubFee is HubFee as the ledger counts.
+func (p *Policy) hubFee() ledger.Msat { return ledger.Msat(max(0, p.HubFee)) * msatPerSat }
 
 // depth is how many confirmations a deposit needs.
 func (p *Policy) depth(amount Sat) int64 {

@@ -69,7 +69,7 @@ func (r *Rails) watch(b *Batch) {
 	}
 	if r.cfg.BumpAfter > 0 && r.now().Sub(b.Signed) >= r.cfg.BumpAfter {
 		if rate, err := r.rate(r.ctx); err == nil {
-			r.bump(b, max(rate, rateOf(b.last())*5/4))
+			r.bumpBySelf(b, rate)
 		}
 	}
 }
@@ -141,22 +141,23 @@ func (r *Rails) contest(b *Batch) {
 	}
 }
 
-// Bump has a batch pay more. The rate is in satoshis per 1,000 virtual bytes.
+// Bump has a batch pay more. The rate is in satoshis per 1,000 virtual bytes, at most Policy.MaxRate. Whoever names it takes what the hub
+// pays of the fee upon the hub: Policy.HubFee does not bound it.
 func (r *Rails) Bump(id ID, rate FeeRate) error {
 	r.tending.Lock()
 	defer r.tending.Unlock()
 	for _, b := range r.chain.batches {
 		if b.ID == id && b.Status == BatchSigned {
-			return r.bump(b, rate)
+			return r.bump(b, rate, true)
 		}
 	}
 	return fmt.Errorf("%w: no batch %s that waits for its confirmation", ErrUnknown, id)
 }
 
 // bump makes, writes and publishes a transaction of the same coins that pays more: the change pays it, and so the hub does, as far as it
-// is above the limits of the payouts.
-func (r *Rails) bump(b *Batch, rate FeeRate) error {
-	err := r.replace(b, min(rate, r.cfg.MaxRate))
+// is above the limits of the payouts: at most Policy.HubFee, unless that is forced.
+func (r *Rails) bump(b *Batch, rate FeeRate, forced bool) error {
+	err := r.replace(b, min(rate, r.cfg.MaxRate), forced)
 	if err != nil {
 		err = fmt.Errorf("bumping the fee of batch %s: %w", b.ID, err)
 		b.Signed = r.stamp() // not at once again
@@ -165,13 +166,16 @@ func (r *Rails) bump(b *Batch, rate FeeRate) error {
 	return err
 }
 
-func (r *Rails) replace(b *Batch, rate FeeRate) error {
+func (r *Rails) replace(b *Batch, rate FeeRate, forced bool) error {
 	if r.cfg.Replace == nil || len(b.Tries) >= maxTries {
 		return fmt.Errorf("%w: it was replaced %d times", ErrRefused, len(b.Tries)-1)
 	}
 	unsigned, err := r.cfg.Replace(*b.last(), rate)
 	if err != nil {
 		return err
+	}
+	if rest := b.beyond(unsigned.Fee); !forced && rest > r.cfg.hubFee() {
+		return fmt.Errorf("%w: the hub would pay %d msat of the fee, and may pay %d", ErrLimit, rest, r.cfg.hubFee())
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
 	defer cancel()
@@ -234,6 +238,9 @@ func (r *Rails) deliver(b *Batch) {
 		r.warn("a batch is not closed yet", "batch", b.ID.String(), "err", err)
 		return
 	}
+	for _, kind := range []string{"fees", "bump", "publish", "conflict"} {
+		r.settle(kind, b.ID.String(), "the batch is confirmed and paid")
+	}
 	b.Status = BatchClosed
 	r.saveBatch(b)
 }
@@ -266,9 +273,6 @@ func (r *Rails) payRest(b *Batch) bool {
 				Text: fmt.Sprintf("the hub's part of a batch's fee cannot be taken from its income: %v", result)})
 			return false
 		}
-	}
-	if b.Debited {
-		r.settle("fees", b.ID.String(), "paid")
 	}
 	return b.Rest == 0 || b.Debited
 }
