@@ -184,7 +184,7 @@ func (r *real) restart() error {
 }
 
 // TestRegtestReorg: a fork of depth two un-pends what was pending, is an incident after a credit, and takes nothing back; a batch that
-// it undoes is confirmed again.
+// it undoes is confirmed again, also when it was closed.
 func TestRegtestReorg(t *testing.T) {
 	r := newReal(t, networktest.Start(t), nil)
 	to := r.newAccount()
@@ -232,5 +232,18 @@ func TestRegtestReorg(t *testing.T) {
 	r.must(err)
 	if want := ledger.Msat(5_500_000_000) - p.Pays - p.Fee; p.Status != channels.Done || r.has(to) != want {
 		t.Errorf("%s: %d left, want %d", p.Status, r.has(to), want)
+	}
+
+	batch, has := r.Batches()[0].ID.String(), r.has(to)
+	r.must(r.net.Chain.Reorg(r.ctx, 2))
+	r.eventually("an incident", func() bool {
+		list, _ := r.Incidents(0)
+		return slices.ContainsFunc(list, func(i channels.Incident) bool { return i.Kind == "reorganised" && i.Subject == batch })
+	})
+	r.eventually("it is in the mempool once more", func() bool { ids, _ := r.net.Chain.Mempool(r.ctx); return len(ids) == 1 })
+	r.mine(2)
+	r.eventually("the incident is over", func() bool { list, _ := r.Incidents(0); return len(list) == 0 })
+	if p, err := r.Payout(q.Key); err != nil || p.Status != channels.Done || r.has(to) != has {
+		t.Errorf("%s, and %d left of %d", p.Status, r.has(to), has)
 	}
 }

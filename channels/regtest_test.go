@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lightningnetwork/lnd/lnrpc"
+
 	"github.com/millrace/millrace/channels"
 	"github.com/millrace/millrace/deploy/regtest/network"
 	"github.com/millrace/millrace/deploy/regtest/networktest"
@@ -90,6 +92,13 @@ func TestRegtestRefused(t *testing.T) {
 	_, err = r.net.Payer.Pay(r.ctx, elsewhere, 0)
 	r.must(err)
 	back("paid by somebody else", r.pay(r.request(reader, elsewhere, 0, 1000)), "incorrect_details")
+
+	soon, err := r.net.Publisher.RPC().AddInvoice(r.ctx, &lnrpc.Invoice{ValueMsat: 1000, Expiry: 1})
+	r.must(err)
+	r.eventually("it has expired", func() bool {
+		_, err := r.Withdraw(r.ctx, r.request(reader, soon.PaymentRequest, 0, 1_000_000_000_000)) // more than there is, until then
+		return errors.Is(err, channels.ErrExpired)
+	})
 
 	far, err := r.net.Add(r.ctx, "far")
 	r.must(err)
