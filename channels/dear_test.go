@@ -81,7 +81,12 @@ func TestHubFeeLate(t *testing.T) {
 	for i := range q {
 		r.ends(q[i].Key, Voided)
 	}
-	r.eventually("the incident is closed by itself", func() bool { r.clock.forward(2 * time.Hour); r.Block(); list, _ := r.Incidents(0); return len(list) == 0 })
+	r.eventually("the incident is closed by itself", func() bool {
+		r.clock.forward(2 * time.Hour)
+		r.Block()
+		list, _ := r.Incidents(0)
+		return len(list) == 0
+	})
 	r.has(from, 1_000_000_000, 0)
 }
 
