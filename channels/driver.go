@@ -295,6 +295,9 @@ func (r *Rails) admit(f *flight, p *Payout) (act action, ok bool) {
 
 // verdict is admit without the step: the event that it would be made by.
 func (r *Rails) verdict(p *Payout) (e event, ok bool) {
+	if err := r.heldBack(); err != nil && p.Status == Held { // it does not come too late meanwhile: see Pause
+		return event{kind: evWaits, reason: err.Error()}, false
+	}
 	if r.now().After(p.Deadline) {
 		return event{kind: evRefused, reason: reasonLate}, false
 	}

@@ -30,6 +30,7 @@ import (
 //	incident/ kind / subject        Incident
 //	closed/ ^time kind / subject    Incident
 //	mark/ name                      how far something has come: a number
+//	pause                           Pause
 const (
 	keyPayout   = "payout/"
 	keyOpen     = "open/"

@@ -13,12 +13,14 @@ var ErrDecided = errors.New("there is nothing to decide")
 
 // Decide ends a payout over Lightning of which the node says something that does not fit, or will never say anything any more, by what an
 // operator has found out. Paid: what was held leaves the ledger; otherwise it goes back. Who decides wrongly loses that money.
+// In restored records that are paused he can also say that what waits, or is in a batch whose coins are gone, was paid: see Pause.
 func (r *Rails) Decide(key Key, paid bool, note string) (Payout, error) {
 	p, f, err := r.find(key)
 	if err != nil {
 		return p, err
 	}
-	if f == nil || p.Rail == Chain || p.Status != InTransit && !p.Foreign {
+	unsure := f != nil && (p.Rail != Chain && p.Status == InTransit || p.Foreign)
+	if f == nil || !unsure && !(paid && r.paidUnseen(&p)) {
 		return p, ErrDecided
 	}
 	e := event{kind: evDenied, reason: note}

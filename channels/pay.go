@@ -34,26 +34,39 @@ func (r *Rails) clear(f *flight) action {
 	case f.ours:
 		return r.clearOurs(f)
 	}
+	if p.Rail == Internal {
+		if act, ok := r.admit(f, &p); !ok {
+			return act
+		}
+		return r.advanceBy(f, []event{{kind: evCleared}, {kind: evArrived}})
+	}
+	if r.heldBack() != nil || r.doubtful(&p) { // what may have been sent is neither too late nor forbidden: the node is asked first
+		if e := r.lookUp(&p); e.kind != evCleared {
+			return r.advance(f, e)
+		}
+	}
 	if act, ok := r.admit(f, &p); !ok {
 		return act
 	}
-	if p.Rail == Internal {
-		return r.advanceBy(f, []event{{kind: evCleared}, {kind: evArrived}})
-	}
+	return r.advance(f, r.lookUp(&p))
+}
+
+// lookUp asks the node whether the identity of a payout that is held is free.
+func (r *Rails) lookUp(p *Payout) event {
 	ctx, cancel := context.WithTimeout(r.ctx, r.cfg.CallFor)
 	defer cancel()
 	a, err := r.cfg.Payer.Track(ctx, p.Hash)
 	switch {
 	case errors.Is(err, ErrUnknownPayment):
-		return r.advance(f, event{kind: evCleared})
+		return event{kind: evCleared}
 	case err == nil && a.Stage == Failed:
-		return r.advance(f, event{kind: evCleared, before: true})
+		return event{kind: evCleared, before: true}
 	case err != nil:
-		return r.advance(f, event{kind: evWaits, reason: err.Error()})
+		return event{kind: evWaits, reason: err.Error()}
 	case a.Stage == Pending: // under way for somebody else, or the node did not answer in time
-		return r.advance(f, event{kind: evWaits, reason: "the node does not say that the hash is free"})
+		return event{kind: evWaits, reason: "the node does not say that the hash is free"}
 	}
-	return r.advance(f, event{kind: evForeign, reason: "the node knows a payment of this hash, and the hub has sent none"})
+	return event{kind: evForeign, reason: "the node knows a payment of this hash, and the hub has sent none"}
 }
 
 // send hands a payout over. Its identity is written.
@@ -66,6 +79,8 @@ func (r *Rails) send(f *flight) action {
 		return r.sendOurs(f)
 	case p.Rail == Internal:
 		return r.advance(f, event{kind: evArrived})
+	case r.heldBack() != nil:
+		return action{kind: actTrack, again: true}
 	case r.now().After(p.Deadline): // whether a call before may still be about is the machine's to know
 		return r.advance(f, event{kind: evTurnedAway, reason: reasonLate})
 	}

@@ -16,6 +16,10 @@ func (r *Rails) tend(b *Batch) {
 	}
 	switch b.Status {
 	case BatchCut:
+		if r.heldBack() != nil {
+			r.findUnsent(b)
+			return
+		}
 		r.fund(b)
 	case BatchSigned:
 		r.watch(b)
@@ -67,7 +71,7 @@ func (r *Rails) watch(b *Batch) {
 	if !seen && !dear {
 		return
 	}
-	if r.cfg.BumpAfter > 0 && r.now().Sub(b.Signed) >= r.cfg.BumpAfter {
+	if r.heldBack() == nil && r.cfg.BumpAfter > 0 && r.now().Sub(b.Signed) >= r.cfg.BumpAfter {
 		if rate, err := r.rate(r.ctx); err == nil {
 			r.bumpBySelf(b, rate)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/ledger"
@@ -130,6 +131,9 @@ type Rails struct {
 	slots             chan struct{} // one for each payment that the node is making: Concurrency
 	making            locks[Key]    // held while a payout or an address is made
 	hashes            locks[Hash]   // held over what is read and written about an invoice or a coin
+
+	pausing    atomic.Pointer[Pause] // nil: nothing holds payouts back
+	restoredAt time.Time             // when the records were made of a backup; zero: never. Set by Start
 
 	mu          sync.Mutex
 	started     bool

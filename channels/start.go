@@ -23,7 +23,7 @@ func (r *Rails) Start() error {
 	if err := r.born(); err != nil {
 		return fmt.Errorf("rails: %w", err)
 	}
-	if err := errors.Join(r.loadIncidents(), r.loadInvoices(), r.loadBatches()); err != nil {
+	if err := errors.Join(r.loadIncidents(), r.loadPause(), r.loadInvoices(), r.loadBatches()); err != nil {
 		return fmt.Errorf("rails: %w", err)
 	}
 	flights, err := r.loadFlights()
