@@ -16,7 +16,7 @@ const (
 
 // ErrLost means that the ledger knows of money outside, and the records do not: they are not those of this ledger, or were lost. To go
 // on without them would credit deposits again, and forget payouts that are under way.
-var ErrLost = errors.New("the rails' records are missing: put them back from a backup")
+var ErrLost = errors.New("the rails' records, in the folder rails, are missing: put that folder back, or restore a backup that has it")
 
 // Start takes up everything that is under way. The ledger must be open, and the records those that the rails had when they stopped.
 func (r *Rails) Start() error {

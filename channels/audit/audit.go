@@ -153,4 +153,11 @@ func (a *Auditor) Last() (Report, bool) {
 	return *a.last, true
 }
 
+// Full is when the last full run began that came to its end; zero: none did.
+func (a *Auditor) Full() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state.Full
+}
+
 func (a *Auditor) now() time.Time { return a.cfg.Clock().UTC().Truncate(time.Millisecond) }

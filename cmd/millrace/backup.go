@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/backup"
 	"github.com/millrace/millrace/ledger/store/index"
+	"github.com/millrace/millrace/ledger/store/records"
 	"github.com/spf13/cobra"
 )
 
@@ -39,6 +40,7 @@ func (a *app) backupCommand() *cobra.Command {
 		"before is in it. A running hub is asked for a copy (the token is the operator's) and goes on meanwhile; a stopped one's\n" +
 		"folder is taken as it is. What --to has from earlier backups is not copied again: such\n" +
 		"files are trusted by their size. Run backup verify now and then, which reads all of them.\n\n" +
+		"What the rails know (deposits, payouts, settlements) is in it, of the same moment, and lnd's static channel backups; not lnd's own data.\n" +
 		"Webhooks, and the secrets that sign their deliveries, are in it, and the newest proof of liabilities. The hub's keys are NOT: without\n" +
 		"them what was sealed to this hub cannot be opened, and with them and the key over them whoever finds the backup is the hub. Keep\n" +
 		"hub.keys and its key by themselves, or give --with-keys."
@@ -114,7 +116,7 @@ func liesIn(path, folder string) bool {
 // beside are the files of a data folder that lie beside log and index. Each is replaced as a whole, so that a copy of it is one at
 // some moment. Of the proofs of liabilities it is the newest, looked for before the log is copied: none is of a later block.
 func beside(data string) (map[string]string, error) {
-	files := map[string]string{"webhooks.json": filepath.Join(data, "webhooks.json")}
+	files := map[string]string{"webhooks.json": filepath.Join(data, "webhooks.json"), nodeName: filepath.Join(data, nodeName)}
 	notes, err := filepath.Glob(filepath.Join(data, "liabilities", "[0-9]*.note"))
 	if err != nil || len(notes) == 0 {
 		return files, err
@@ -127,15 +129,17 @@ func beside(data string) (map[string]string, error) {
 	return files, nil
 }
 
-// backups are the copies that a running hub makes.
+// backups are the copies that a running hub makes, of its log and of what its rails know: see copyBooks.
 type backups struct {
 	*store.Store
 	index *index.Index
+	data  string
+	rails *records.Records
 }
 
 // Backup is what the API asks for.
 func (b backups) Backup() (name, path string, through uint64, err error) {
-	name, path, through, err = b.Store.Backup(b.index)
+	name, path, through, err = copyBooks(b.Store, b.index, b.data, b.rails)
 	if errors.Is(err, store.ErrLent) {
 		err = fmt.Errorf("%w: %w", api.ErrBackupUnderWay, err)
 	}
@@ -190,7 +194,15 @@ func (s *saver) stopped(st *store.Store, cfg config, o *backup.Options) (err err
 		beside = past
 		defer func() { err = errors.Join(err, past.Close()) }()
 	}
-	o.Name, o.Folder, o.Through, err = st.Backup(beside)
+	rails, err := records.Open(records.Options{Dir: filepath.Join(cfg.Data, railsName)})
+	switch {
+	case errors.Is(err, records.ErrMissing): // a hub that never ran
+	case err != nil:
+		return err
+	default:
+		defer func() { err = errors.Join(err, rails.Close()) }()
+	}
+	o.Name, o.Folder, o.Through, err = copyBooks(st, beside, cfg.Data, rails)
 	return err
 }
 
@@ -204,7 +216,7 @@ func (a *app) backupList() *cobra.Command {
 		shown, text := make([]map[string]any, 0, len(all)), &strings.Builder{}
 		for _, m := range all {
 			shown = append(shown, shownBackup(m, nil))
-			fmt.Fprintf(text, "%s  %d files, %.1f MiB, through block %d, keys: %v\n", plain(m.Name), len(m.Files), mib(m.Size()), m.Through, m.Keys)
+			fmt.Fprintf(text, "%s  %d files, %.1f MiB, through block %d, keys: %v, rails: %v, lnd's channels: %v\n", plain(m.Name), len(m.Files), mib(m.Size()), m.Through, m.Keys, m.Has(railsName), m.Has(channelsName))
 		}
 		return a.print(shown, "%s%d backups", text.String(), len(all))
 	})
@@ -231,7 +243,8 @@ func (a *app) backupVerify() *cobra.Command {
 
 // shownBackup is a backup as printed.
 func shownBackup(m backup.Manifest, more map[string]any) map[string]any {
-	shown := map[string]any{"name": m.Name, "files": len(m.Files), "bytes": m.Size(), "through_block": m.Through, "keys": m.Keys}
+	shown := map[string]any{"name": m.Name, "files": len(m.Files), "bytes": m.Size(), "through_block": m.Through, "keys": m.Keys,
+		"rails": m.Has(railsName), "lnd_channels": m.Has(channelsName)}
 	for k, v := range more {
 		shown[k] = v
 	}

@@ -12,7 +12,7 @@ import (
 
 func (a *app) payoutsCommand() *cobra.Command {
 	c := a.noun("payouts", "Look after what leaves the hub (operator)", a.payoutsList(), a.payoutsCancel(), a.payoutsDecide(), a.payoutsApprove(),
-		a.payoutsBatches(), a.payoutsFlush(), a.payoutsBump(), a.payoutsAbandon(), a.incidentsList(), a.incidentsClose(), a.depositAssign())
+		a.payoutsBatches(), a.payoutsFlush(), a.payoutsBump(), a.payoutsAbandon(), a.payoutsPause(), a.payoutsResume(), a.incidentsList(), a.incidentsClose(), a.depositAssign())
 	c.Long = "These take the operator's token. What is in transit may have been paid and stays held until the node says how it ended; payouts\n" +
 		"decide is for the case that it never will: find out first, for whoever decides wrongly loses that money."
 	return c
@@ -25,7 +25,14 @@ func (a *app) payoutsList() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		pause, err := cl.PayoutsPaused(ctx)
+		if err != nil {
+			return err
+		}
 		text := []string{fmt.Sprintf("%d payouts under way", count)}
+		if pause.Paused {
+			text = append(text, pauseText(pause))
+		}
 		for _, w := range list {
 			text = append(text, plain(w.Account)+" "+withdrawalText(w))
 		}
@@ -36,7 +43,7 @@ func (a *app) payoutsList() *cobra.Command {
 		for _, w := range waiting {
 			text = append(text, fmt.Sprintf("waits for operators: %s %s, %d msat to %s, %d approvals", plain(w.Account), plain(w.ID), w.AmountMsat, plain(w.To), len(w.Approvals)))
 		}
-		return a.print(map[string]any{"count": count, "payouts": list, "waiting": waiting}, "%s", strings.Join(text, "\n"))
+		return a.print(map[string]any{"count": count, "payouts": list, "waiting": waiting, "pause": pause}, "%s", strings.Join(text, "\n"))
 	})
 	c.Flags().StringVar(&rail, "rail", "", "only over this: internal, lightning or chain")
 	c.Flags().StringVar(&status, "status", "", "only these: asked, held, in_transit, paid or dropped")

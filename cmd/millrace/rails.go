@@ -76,7 +76,7 @@ const firstMeeting = 30 * time.Second
 // openRails opens the records and makes clients of the nodes. Nothing moves before start.
 func openRails(ctx context.Context, cfg config, h *hub.Hub, ring *keyring.Ring, log *slog.Logger, fatal func(error)) (r *rails, err error) {
 	r = &rails{}
-	r.records, err = records.Open(records.Options{Dir: filepath.Join(cfg.Data, "rails"), Create: true, Logger: log, Fatal: fatal})
+	r.records, err = records.Open(records.Options{Dir: filepath.Join(cfg.Data, railsName), Create: true, Logger: log, Fatal: fatal})
 	if err != nil {
 		return r, ofData(err)
 	}
@@ -157,7 +157,7 @@ func (r *rails) start(data string, log *slog.Logger) error {
 	var ctx context.Context
 	ctx, r.unfollow = context.WithCancel(context.Background())
 	r.following.Go(func() { r.audit.Run(ctx) })
-	keeper := &audit.Keeper{Dir: filepath.Join(data, "lnd-channels"), Node: r.lnd, Logger: log}
+	keeper := &audit.Keeper{Dir: filepath.Join(data, channelsName), Node: r.lnd, Logger: log}
 	r.following.Go(func() {
 		if err := keeper.Run(ctx); err != nil && ctx.Err() == nil {
 			log.Error("lnd's channel backups are not kept any more", "err", err)
@@ -171,7 +171,7 @@ func (r *rails) meet(ctx context.Context, cfg config, c *channels.Config, log *s
 	lnd := lightning.Config{
 		Address: cfg.LndAddress, Certificate: cfg.LndTLSCertFile, Macaroon: cfg.LndMacaroonFile, Network: cfg.Network, Logger: log,
 	}
-	path := filepath.Join(cfg.Data, "lnd.node")
+	path := filepath.Join(cfg.Data, nodeName)
 	known, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return ofData(err)

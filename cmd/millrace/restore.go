@@ -28,6 +28,8 @@ func (a *app) restoreCommand() *cobra.Command {
 	c.Long = "Restore copies a backup into the new or empty folder --data, compares the checksum of every file, and then reads the\n" +
 		"whole log and replays it as a start does. Only if all is well does the folder become one that a hub starts on: an interrupted restore is none, and is\n" +
 		"begun again in an empty folder. The write-ahead log is then within the folder: serve it without --wal-dir.\n\n" +
+		"A hub that had a node starts with its payouts paused, for some may have been sent after the backup was made. Let it run, compare its\n" +
+		"books with the node's (millrace reconcile run --full), decide and explain what that finds, and then: millrace payouts resume.\n\n" +
 		"If the hub's keys are not in the backup, put hub.keys into the folder before the hub is started."
 	c.Flags().StringVar(&place, "from", "", "folder of the backups")
 	c.Flags().StringVar(&name, "name", "", "of the backup (default: the newest)")
@@ -52,6 +54,9 @@ func (a *app) restore(ctx context.Context, place string, m backup.Manifest, data
 		return err
 	}
 	if err := backup.Fetch(ctx, place, m, data, a.bytes("restoring")); err != nil {
+		return fmt.Errorf("%w; %s is not whole: remove it", err, data)
+	}
+	if err := a.restoreRails(m, data); err != nil {
 		return fmt.Errorf("%w; %s is not whole: remove it", err, data)
 	}
 	err := store.Adopt(ctx, store.Options{Dir: data, Logger: a.progressLog()}, m.Through, func(s *store.Store) error {

@@ -58,7 +58,16 @@ func (c *call) getReconciliation() *problem {
 	if !ok {
 		return &problem{status: 404, code: "not_compared", detail: "the books were not compared yet since the hub was started"}
 	}
-	return c.answerJSON(200, newReconciliation(&r))
+	return c.answerJSON(200, c.reconciliation(&r))
+}
+
+// reconciliation is a report in answers: payouts are stopped by a pause, too.
+func (c *call) reconciliation(r *audit.Report) reconciliation {
+	a := newReconciliation(r)
+	if p, paused := c.server.cfg.Rails.Paused(); paused && a.Stopped == "" {
+		a.Stopped = p.Reason
+	}
+	return a
 }
 
 // reconcile compares the books now.
@@ -79,7 +88,7 @@ func (c *call) reconcile(ctx context.Context) *problem {
 	case err != nil:
 		return c.railsProblem(err)
 	}
-	return c.answerJSON(200, newReconciliation(&r))
+	return c.answerJSON(200, c.reconciliation(&r))
 }
 
 // adjustment is the operator's word for something that only the node's books have, in answers.

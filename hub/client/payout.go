@@ -97,6 +97,34 @@ func (c *Client) Flush(ctx context.Context) error {
 	return err
 }
 
+// Pause is whether payouts are paused, and why.
+type Pause struct {
+	Paused   bool   `json:"paused"`
+	Since    int64  `json:"since,omitempty"` // milliseconds since 1970
+	Reason   string `json:"reason,omitempty"`
+	Restored bool   `json:"restored,omitempty"` // the hub was restored from a backup
+}
+
+// PayoutsPaused says whether payouts are paused.
+func (c *Client) PayoutsPaused(ctx context.Context) (Pause, error) {
+	return ask(ctx, c, call{method: "GET", path: "/v1/rails/pause"}, func(Pause) checks { return nil })
+}
+
+// PausePayouts has nothing sent until ResumePayouts.
+func (c *Client) PausePayouts(ctx context.Context, reason string) (Pause, error) {
+	body := map[string]string{"reason": reason}
+	return ask(ctx, c, call{method: "POST", path: "/v1/rails/pause", body: body}, func(p Pause) checks { return checks{"paused": p.Paused} })
+}
+
+// ResumePayouts goes on with what a pause holds back. A restored hub must have compared its books in full before. The note may be empty.
+func (c *Client) ResumePayouts(ctx context.Context, note string) (Pause, error) {
+	body := map[string]string{}
+	if note != "" {
+		body["note"] = note
+	}
+	return ask(ctx, c, call{method: "POST", path: "/v1/rails/resume", body: body}, func(Pause) checks { return nil })
+}
+
 // Incidents are the open ones, the oldest first, and so many of those closed last.
 func (c *Client) Incidents(ctx context.Context, closed int) ([]Incident, error) {
 	type list struct {

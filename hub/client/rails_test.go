@@ -71,6 +71,9 @@ var onPayouts = map[string]stubbed{
 	"POST /v1/rails/batches/" + id + "/bump":        {200, batchBody},
 	"POST /v1/rails/batches/" + id + "/abandon":     {200, `{"batch":"` + id + `"}`},
 	"POST /v1/rails/flush":                          {200, `{}`},
+	"GET /v1/rails/pause":                           {200, `{"paused":true,"since":1795000000000,"reason":"r","restored":true}`},
+	"POST /v1/rails/pause":                          {200, `{"paused":true,"since":1795000000000,"reason":"r"}`},
+	"POST /v1/rails/resume":                         {200, `{"paused":false}`},
 	"GET /v1/rails/incidents":                       {200, `{"incidents":[{"kind":"k","subject":"s","text":"t","raised":1,"again":1,"times":1}]}`},
 	"GET /v1/rails/reconciliation":                  {200, `{"time":1795000000000,"full":true,"steady":true,"height":5,"held_msat":5,"backing_msat":5,"due_msat":5,"ratio_permille":1500,"difference_msat":-1,"mismatches":[{"kind":"k","subject":"s","amount_msat":5,"text":"t"}],"more":0,"warnings":["w"],"stopped":"s"}`},
 	"POST /v1/rails/reconciliation":                 {200, `{"time":1795000000000,"full":true,"steady":true,"height":5,"held_msat":5,"backing_msat":5,"due_msat":5,"ratio_permille":1500,"difference_msat":-1,"mismatches":[{"kind":"k","subject":"s","amount_msat":5,"text":"t"}],"more":0,"warnings":["w"],"stopped":"s"}`},
@@ -100,6 +103,12 @@ func everyPayout(t *testing.T, c *client.Client) {
 	good("bump", b.SatPerKVB == 1000, err)
 	good("abandon", true, c.AbandonBatch(ctx, id))
 	good("flush", true, c.Flush(ctx))
+	pause, err := c.PayoutsPaused(ctx)
+	good("paused", pause.Paused && pause.Restored, err)
+	pause, err = c.PausePayouts(ctx, "r")
+	good("pause", pause.Reason == "r", err)
+	pause, err = c.ResumePayouts(ctx, "n")
+	good("resume", !pause.Paused, err)
 	incidents, err := c.Incidents(ctx, 0)
 	good("incidents", len(incidents) == 1, err)
 	good("close", true, c.CloseIncident(ctx, "k", "s", "n"))

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -59,6 +60,11 @@ func (m *Manifest) Size() (bytes int64) {
 		bytes += f.Size
 	}
 	return bytes
+}
+
+// Has says whether there are files in a folder of the data folder.
+func (m *Manifest) Has(folder string) bool {
+	return slices.ContainsFunc(m.Files, func(f File) bool { return strings.HasPrefix(f.Path, folder+"/") })
 }
 
 // List reads all manifests of a place, oldest first.

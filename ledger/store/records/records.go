@@ -62,6 +62,7 @@ type Records struct {
 	opts Options
 	db   *pebble.DB
 
+	still  sync.RWMutex // read-locked over each write
 	mu     sync.Mutex
 	closed bool
 	active sync.WaitGroup // calls under way; none begins once closed is set
@@ -136,6 +137,8 @@ func (r *Records) Write(rows ...Row) error {
 		return err
 	}
 	defer r.active.Done()
+	r.still.RLock()
+	defer r.still.RUnlock()
 	b := r.db.NewBatchWithSize(size + 16*len(rows) + 64)
 	for _, row := range rows {
 		var err error
@@ -165,6 +168,13 @@ func (r *Records) commit(b *pebble.Batch) error {
 	case <-r.dead:
 		return r.reason
 	}
+}
+
+// Still calls f at a moment when no write is under way, and holds up those that come until f returns. f may call anything but Write and Close.
+func (r *Records) Still(f func() error) error {
+	r.still.Lock()
+	defer r.still.Unlock()
+	return f()
 }
 
 // Copy makes a copy of the records as of one moment in a folder, which it makes. Tables are hard links.

@@ -106,6 +106,32 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// TestStill: a write waits until what looks at the records at rest is done.
+func TestStill(t *testing.T) {
+	r := open(t, vfs.NewMem(), "rails")
+	began, written := make(chan struct{}), make(chan error, 1)
+	err := r.Still(func() error {
+		go func() {
+			close(began)
+			written <- r.Write(row("a", "1"))
+		}()
+		<-began
+		if err := r.Copy("copy"); err != nil {
+			return err
+		}
+		if v, err := r.Get([]byte("a")); err != nil || v != nil {
+			t.Errorf("it is written: %q, %v", v, err)
+		}
+		return errors.ErrUnsupported
+	})
+	if !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFormat(t *testing.T) {
 	fs := vfs.NewMem()
 	if _, err := Open(Options{Dir: "rails", FS: fs}); !errors.Is(err, ErrMissing) {
