@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// onNodes are operations that succeed with nodes alone: channels and channels/audit test what is behind them, with real ones.
+// onNodes are operations that succeed with nodes alone: TestRegtestOperator of cmd/millrace holds them against the document, with real ones.
 var onNodes = []string{
 	"POST /v1/rails/batches/{batch}/bump", "POST /v1/rails/batches/{batch}/abandon",
 	"GET /v1/rails/reconciliation", "POST /v1/rails/reconciliation", "POST /v1/rails/adjustments",
