@@ -36,13 +36,15 @@ func (r *Rails) newID() ID { return ID(r.ledger.NewID()) }
 func (r *Rails) hold(f *flight) action {
 	p := f.payout()
 	switch e, ok := r.verdict(&p); {
-	case ok:
+	case ok, p.Cancelled:
 	case e.kind == evRefused && f.mayBeHeld():
 		// What is over now would never give back what the ledger may have set aside. So it is asked once more, and then that is given back.
 	default:
 		return r.advance(f, e)
 	}
-	f.askHold()
+	if !f.askHold() {
+		return action{}
+	}
 	op := ledger.Op{Kind: ledger.OpHold, Actor: p.Account, Amount: p.Aside(), ID: p.HoldID}
 	a, err := r.ledger.Submit(op)
 	if err != nil { // the same op again is the same hold

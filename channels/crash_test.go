@@ -3,6 +3,7 @@ package channels
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ type story struct {
 
 // TestCrashes lets the process end at each write to its records in turn: once before it is durable, once after, but without knowing.
 func TestCrashes(t *testing.T) {
-	for _, s := range append(stories(), nobodys()...) {
+	for _, s := range slices.Concat(stories(), nobodys(), cancelled()) {
 		for _, lost := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/%v", s.name, map[bool]string{true: "lost", false: "done"}[lost]), func(t *testing.T) {
 				t.Parallel()

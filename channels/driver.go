@@ -41,11 +41,12 @@ func (f *flight) mayBeHeld() bool {
 	return f.asked
 }
 
-// askHold notes that the ledger is about to be asked.
-func (f *flight) askHold() {
+// askHold notes that the ledger is about to be asked. False: it is not to be, since the payout was taken back.
+func (f *flight) askHold() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.asked = true
+	f.asked = f.asked || f.p.Status == Asked
+	return f.p.Status == Asked
 }
 
 // isTurn says whether a task is the one that was dispatched last.
@@ -73,6 +74,11 @@ func (r *Rails) advance(f *flight, e event, with ...Row) action {
 func (r *Rails) advanceBy(f *flight, events []event, with ...Row) (act action) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return r.advanceLocked(f, events, with...)
+}
+
+// advanceLocked is advanceBy where f.mu is held.
+func (r *Rails) advanceLocked(f *flight, events []event, with ...Row) (act action) {
 	next, through := f.p, make([]Status, 0, len(events))
 	for i, e := range events {
 		e.at = r.now()

@@ -36,21 +36,37 @@ func (r *Rails) Decide(key Key, paid bool, note string) (Payout, error) {
 }
 
 // Cancel ends a payout that was not sent yet: it waits for the next batch, for coins or for somebody's approval. ErrInTransit: it was sent.
+// That is final. Where the ledger may have been asked to set its money aside, and has not answered, the payout is Asked a while longer,
+// until that is known and given back.
 func (r *Rails) Cancel(key Key, why string) (Payout, error) {
 	p, f, err := r.find(key)
 	if err != nil {
 		return p, err
 	}
-	if f == nil || p.Status != Held && p.Status != Asked {
+	if f == nil {
 		return p, ErrInTransit
 	}
-	if p.Status == Held {
-		r.dispatch(f, r.advance(f, event{kind: evRefused, reason: why}))
+	p, act, cancelled := r.cancel(f, why)
+	r.dispatch(f, act)
+	if !cancelled {
+		err = ErrInTransit
 	}
-	if p = f.payout(); p.Status != Dropped && p.Status != Voided {
-		return p, ErrInTransit
+	return p, err
+}
+
+// cancel takes a step under one lock with what it depends on: nobody may ask the ledger to set money aside for a payout that is over.
+func (r *Rails) cancel(f *flight, why string) (p Payout, act action, cancelled bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := event{kind: evRefused, reason: why}
+	switch {
+	case f.p.Status == Asked && f.asked:
+		e.kind = evCancelled
+	case f.p.Status != Asked && f.p.Status != Held:
+		return f.p, act, false
 	}
-	return p, nil
+	act = r.advanceLocked(f, []event{e})
+	return f.p, act, f.p.Cancelled || f.p.Status == Dropped || f.p.Status == Voided
 }
 
 // Wake has payouts that the gate holds up asked about again soon.

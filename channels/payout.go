@@ -100,28 +100,29 @@ func (s Status) Over() bool { return s == Done || s == Voided }
 // Payout is money on its way out. It is a record.
 type Payout struct {
 	Request
-	Rail     Rail             `json:"rail"`
-	Pays     ledger.Msat      `json:"pays"`              // what the payee gets, whoever said how much
-	Open     bool             `json:"open,omitempty"`    // the invoice leaves it to the payer how much
-	Invoice  string           `json:"invoice,omitempty"` // BOLT11, that To is or was resolved to
-	Hash     Hash             `json:"hash,omitzero"`     // payment hash: the identity of a Lightning payment, or of our own invoice
-	Payee    string           `json:"payee,omitempty"`   // a node's public key in hex, or an address
-	Into     ledger.AccountNo `json:"into,omitempty"`    // of an internal one
-	Script   []byte           `json:"script,omitempty"`  // of an on-chain one
-	About    string           `json:"about,omitempty"`   // what the invoice says it is for
-	Deadline time.Time        `json:"deadline"`          // what is not sent by then fails
-	Batch    ID               `json:"batch,omitzero"`    // the identity of an on-chain one that was sent: see Batch
-	Tx       Hash             `json:"tx,omitzero"`       // that paid it, on-chain
-	Status   Status           `json:"status"`
-	Foreign  bool             `json:"foreign,omitempty"` // the node knew a payment of this hash before the hub has sent one: an operator decides
-	Reason   string           `json:"reason,omitempty"`  // why it failed, or what it waits for
-	Fee      ledger.Msat      `json:"fee,omitempty"`     // what it cost, once it is paid
-	Proof    Hash             `json:"proof,omitzero"`    // the preimage, once it is paid
-	HoldID   ID               `json:"hold_id"`           // of the op that sets the money aside
-	Hold     uint32           `json:"hold,omitempty"`    // number of the hold in the ledger
-	Made     time.Time        `json:"made"`
-	Changed  time.Time        `json:"changed"` // when Status became what it is
-	Rev      uint32           `json:"rev"`     // counts what was written
+	Rail      Rail             `json:"rail"`
+	Pays      ledger.Msat      `json:"pays"`              // what the payee gets, whoever said how much
+	Open      bool             `json:"open,omitempty"`    // the invoice leaves it to the payer how much
+	Invoice   string           `json:"invoice,omitempty"` // BOLT11, that To is or was resolved to
+	Hash      Hash             `json:"hash,omitzero"`     // payment hash: the identity of a Lightning payment, or of our own invoice
+	Payee     string           `json:"payee,omitempty"`   // a node's public key in hex, or an address
+	Into      ledger.AccountNo `json:"into,omitempty"`    // of an internal one
+	Script    []byte           `json:"script,omitempty"`  // of an on-chain one
+	About     string           `json:"about,omitempty"`   // what the invoice says it is for
+	Deadline  time.Time        `json:"deadline"`          // what is not sent by then fails
+	Batch     ID               `json:"batch,omitzero"`    // the identity of an on-chain one that was sent: see Batch
+	Tx        Hash             `json:"tx,omitzero"`       // that paid it, on-chain
+	Status    Status           `json:"status"`
+	Foreign   bool             `json:"foreign,omitempty"`   // the node knew a payment of this hash before the hub has sent one: an operator decides
+	Cancelled bool             `json:"cancelled,omitempty"` // by an operator while it was Asked: its money only goes back
+	Reason    string           `json:"reason,omitempty"`    // why it failed, or what it waits for
+	Fee       ledger.Msat      `json:"fee,omitempty"`       // what it cost, once it is paid
+	Proof     Hash             `json:"proof,omitzero"`      // the preimage, once it is paid
+	HoldID    ID               `json:"hold_id"`             // of the op that sets the money aside
+	Hold      uint32           `json:"hold,omitempty"`      // number of the hold in the ledger
+	Made      time.Time        `json:"made"`
+	Changed   time.Time        `json:"changed"` // when Status became what it is
+	Rev       uint32           `json:"rev"`     // counts what was written
 
 	doubt  doubt
 	before bool // the node knew a payment of this hash that failed: that it says so again need not be about ours

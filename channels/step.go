@@ -45,6 +45,7 @@ const (
 	evVoided                          // the ledger has given it back
 	evGranted                         // the operator has found that it arrived
 	evDenied                          // the operator has found that it never will
+	evCancelled                       // the operator takes it back, while the ledger may have been asked to set the money aside
 )
 
 // action is what is to be done next. Everything but actReport ends in an event.
@@ -118,16 +119,30 @@ func stepAsked(p Payout, e event) (Payout, action) {
 		p.HoldID = e.id
 		return p.become(Asked, e), action{kind: actHold}
 	case evHeld:
-		p.Hold = e.hold
+		if p.Hold = e.hold; p.Cancelled {
+			return p.become(Dropped, e), action{kind: actVoid}
+		}
 		return p.become(Held, e), action{kind: actClear}
 	case evWaits:
-		p.Reason = e.reason
+		p.because(e)
 		return p, action{kind: actHold, again: true}
 	case evRefused:
-		p.Reason = e.reason
+		p.because(e)
 		return p.become(Voided, e), action{}
+	case evCancelled:
+		// What the ledger may hold is found out by asking again, as after a start; and then it goes back.
+		p.because(e)
+		p.Cancelled = true
+		return p.become(Asked, e), action{kind: actHold}
 	}
 	return p, action{}
+}
+
+// because notes what holds a payout up, or ends it: once it is taken back, that it was.
+func (p *Payout) because(e event) {
+	if !p.Cancelled {
+		p.Reason = e.reason
+	}
 }
 
 func stepHeld(p Payout, e event) (Payout, action) {
@@ -226,7 +241,7 @@ var eventNames = [...]string{
 	evTakenUp: "taken-up", evHeld: "held", evReissued: "reissued", evRefused: "refused", evWaits: "waits", evForeign: "foreign",
 	evCleared: "cleared", evJoined: "joined", evLeft: "left", evArrived: "arrived", evFailed: "failed", evTurnedAway: "turned-away",
 	evUnderWay: "under-way", evUnheardOf: "unheard-of", evLost: "lost", evCaptured: "captured", evVoided: "voided",
-	evGranted: "granted", evDenied: "denied",
+	evGranted: "granted", evDenied: "denied", evCancelled: "cancelled",
 }
 
 func (k eventKind) String() string {

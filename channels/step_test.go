@@ -77,7 +77,7 @@ func kindOf(t *testing.T, name string) eventKind {
 // TestStepIgnores: an event that does not belong to a status changes nothing.
 func TestStepIgnores(t *testing.T) {
 	belong := map[Status][]eventKind{
-		Asked:     {evTakenUp, evReissued, evHeld, evWaits, evRefused},
+		Asked:     {evTakenUp, evReissued, evHeld, evWaits, evRefused, evCancelled},
 		Held:      {evTakenUp, evWaits, evRefused, evDenied, evGranted, evForeign, evCleared, evJoined},
 		InTransit: {evTakenUp, evArrived, evGranted, evDenied, evFailed, evTurnedAway, evUnderWay, evUnheardOf, evLost, evLeft},
 		Paid:      {evTakenUp, evCaptured},
@@ -86,7 +86,7 @@ func TestStepIgnores(t *testing.T) {
 		Voided:    {},
 	}
 	for status, kinds := range belong {
-		for k := evTakenUp; k <= evDenied; k++ {
+		for k := evTakenUp; k <= evCancelled; k++ {
 			p := Payout{Status: status, Rail: Lightning, Pays: 1000, Rev: 3}
 			next, act := step(p, event{kind: k, reason: "x", hold: 9, id: ID{4}, fee: 1})
 			known := false
