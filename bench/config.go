@@ -17,7 +17,7 @@ type Config struct {
 	Dir    string        // where the temporary data folders are made; empty: os.TempDir()
 	Cases  []string      // names of cases; empty: the usual ones
 	Rounds int           // of each case; 0: 5
-	Round  time.Duration // of a case in one round; its limits take a half each; 0: 4 s
+	Round  time.Duration // of a case in one round; its limits take a half each, and both sides of settling twice as long; 0: 4 s
 
 	Accounts      int   // of core, durable, scale, startup, checkpoint and settling, and as many channels; of netting; 0: 1,048,576
 	Clients       int   // of durable; 0: 6
