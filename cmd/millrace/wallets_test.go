@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/lnurl"
 	"github.com/millrace/millrace/hub/api/lndhub"
 	"github.com/millrace/millrace/ledger"
+	"github.com/millrace/millrace/ledger/store/records"
 )
 
 // TestWalletVerbs: name, link, login and connection say to a person what the hub says, and refuse before they ask. What a hub with nodes makes of them
@@ -82,5 +87,54 @@ func TestPartners(t *testing.T) {
 		if no, err := openFor(c.all, nil)(c.partner); err != lndhub.ErrPartner || no != ledger.AccountNo(0) {
 			t.Errorf("%q, %q: %v, %v", c.all, c.partner, no, err)
 		}
+	}
+}
+
+// bills makes invoices that nobody pays.
+type bills struct{ made int }
+
+func (b *bills) Invoice(context.Context, ledger.AccountNo, channels.NewInvoice) (channels.Item, error) {
+	b.made++
+	return channels.Item{Incoming: true, State: channels.Open, Hash: channels.Hash{byte(b.made), byte(b.made >> 8)}, Invoice: "lntest"}, nil
+}
+
+func (b *bills) Incoming(context.Context, channels.Hash) (channels.Item, error) {
+	return channels.Item{}, channels.ErrNoItem
+}
+
+// TestMoved: what is paid to a lightning address makes room for another invoice; what goes out, or is not settled, does not.
+func TestMoved(t *testing.T) {
+	db, err := records.Open(records.Options{Dir: t.TempDir(), Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	r := &rails{meter: newMeter()}
+	r.moved(ledger.FirstAccount, channels.Item{Rail: channels.Lightning, Incoming: true, State: channels.Settled}) // a hub without a desk
+	names := lnurl.NewNames(db, nil)
+	if err := names.Claim(ledger.FirstAccount, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	r.wallets.desk, err = lnurl.NewDesk(lnurl.DeskConfig{Base: "http://h.example", Host: "h.example", Names: names, Records: db, Invoices: new(bills)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func() error {
+		_, err := r.wallets.desk.Answer(t.Context(), "alice", 1000, "")
+		return err
+	}
+	for range channels.MaxInvoices / 2 {
+		if err := answer(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := channels.Item{Rail: channels.Lightning, Hash: channels.Hash{1, 0}, Incoming: true, State: channels.Settled}
+	for _, other := range []channels.Item{{Hash: first.Hash, State: channels.Settled}, {Hash: first.Hash, Incoming: true, State: channels.Open}} {
+		if r.moved(ledger.FirstAccount, other); !errors.Is(answer(), lnurl.ErrBusy) {
+			t.Errorf("%+v makes room", other)
+		}
+	}
+	if r.moved(ledger.FirstAccount, first); answer() != nil || !errors.Is(answer(), lnurl.ErrBusy) {
+		t.Error("not room for one")
 	}
 }
