@@ -37,7 +37,7 @@ type Item struct {
 	Expires  time.Time // of an invoice; otherwise zero
 	Settled  time.Time // zero: not settled
 	Depth    int64     // confirmations, on-chain
-	Reason   string    // of a failed one: see Attempt
+	Reason   string    // of a failed one, or of one that waits: see Payout.Told
 }
 
 // Order is a payment that an account wants made, over Lightning.

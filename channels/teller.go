@@ -87,7 +87,7 @@ func (t Teller) Pay(ctx context.Context, no ledger.AccountNo, o Order) (Item, er
 		if p.Reason == ledger.InsufficientFunds.String() {
 			return Item{}, ErrBalance
 		}
-		return Item{}, fmt.Errorf("%w: %s", ErrNotAllowed, p.Reason)
+		return Item{}, fmt.Errorf("%w: %s", ErrNotAllowed, p.Told())
 	}
 	return p.Item(), nil
 }
@@ -222,7 +222,7 @@ func (d *Deposit) Item() Item {
 func (p *Payout) Item() Item {
 	i := Item{
 		Rail: p.Rail, State: Open, Key: p.Origin, Hash: p.Hash, Invoice: p.Invoice, Payee: p.Payee, Amount: p.Pays, Fee: p.FeeLimit,
-		Memo: p.Memo, Made: p.Made, Reason: p.Reason,
+		Memo: p.Memo, Made: p.Made, Reason: p.Told(),
 	}
 	if i.Memo == "" {
 		i.Memo = p.About

@@ -23,7 +23,7 @@ func (c *call) listPayouts() *problem {
 		return cmp.Or(a.Made.Compare(b.Made), cmp.Compare(a.Account, b.Account), slices.Compare(a.ID[:], b.ID[:]))
 	})
 	count := len(all)
-	page := withdrawals(all[:min(limit, count)], "")
+	page := c.withdrawals(all[:min(limit, count)], "")
 	return c.answerJSON(200, struct {
 		Count   int          `json:"count"`
 		Payouts []withdrawal `json:"payouts"`
@@ -44,7 +44,7 @@ func (c *call) cancelPayout() *problem {
 	if err != nil {
 		return c.railsProblem(err)
 	}
-	return c.answerJSON(200, newWithdrawal(&w))
+	return c.answerJSON(200, c.newWithdrawal(&w))
 }
 
 // decidePayout ends a payout of which the node will not say how it ended. Whoever decides wrongly loses the money.
@@ -66,7 +66,7 @@ func (c *call) decidePayout() *problem {
 	if err != nil {
 		return c.railsProblem(err)
 	}
-	return c.answerJSON(200, newWithdrawal(&w))
+	return c.answerJSON(200, c.newWithdrawal(&w))
 }
 
 // onchain is a transaction that pays many, in answers.

@@ -264,7 +264,8 @@ func TestOperator(t *testing.T) {
 	op.get("/v1/rails/payouts?rail=chain").want(200).has(object{"count": 1})
 	op.get("/v1/rails/payouts?rail=lightning&status=held").want(200).has(object{"count": 0})
 	op.post(at(order["id"].(string), "cancel"), object{"note": "asked"}).want(200)
-	u.get(base + "/" + order["id"].(string) + "?wait_s=20").want(200).has(object{"status": "failed"})
+	u.get(base + "/" + order["id"].(string) + "?wait_s=20").want(200).has(object{"status": "failed", "reason": "cancelled"})
+	op.get(base + "/" + order["id"].(string)).want(200).has(object{"reason": "cancelled: asked"})
 	u.balance(20_000_000, 0)
 	op.post("/v1/rails/flush", nil).want(200)
 	op.get("/v1/rails/batches").want(200)
@@ -282,7 +283,10 @@ func TestOperator(t *testing.T) {
 	op.post(at(lost["id"].(string), "cancel"), nil).refused(409, "payment_in_transit", "way")
 	op.post(at(lost["id"].(string), "decide"), object{"note": "n"}).refused(400, "malformed_body", "paid")
 	op.post(at(lost["id"].(string), "decide"), object{"paid": false, "note": "the node was lost"}).want(200)
-	u.get(base + "/" + lost["id"].(string) + "?wait_s=20").want(200).has(object{"status": "failed"})
+	u.get(base + "/" + lost["id"].(string) + "?wait_s=20").want(200).has(object{"status": "failed", "reason": "stopped"})
+	if told := op.get(base + "?limit=1").want(200); !strings.Contains(string(told.body), "the node was lost") {
+		t.Errorf("the operator is told %s", told.body)
+	}
 	u.balance(20_000_000, 0)
 
 	n.paid <- channels.Receipt{Index: 1, Hash: channels.Hash{9}, Amount: 77, Time: time.UnixMilli(startAt), Keysend: true}

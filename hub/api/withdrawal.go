@@ -34,11 +34,16 @@ type withdrawal struct {
 	Changed  int64       `json:"changed"`
 }
 
-func newWithdrawal(p *channels.Payout) withdrawal {
+// newWithdrawal says why a payout waits or has failed: all of it to an operator, and to the account what concerns it.
+func (c *call) newWithdrawal(p *channels.Payout) withdrawal {
+	reason := p.Told()
+	if c.grant.Operator {
+		reason = p.Reason
+	}
 	w := withdrawal{
 		ID: p.ID.String(), Account: p.Account.String(), To: p.To, Rail: string(p.Rail), Status: string(p.Status), Amount: p.Pays,
 		Limit: p.FeeLimit, Fee: p.Fee, Payee: p.Payee, Proof: hexOr(p.Proof), Memo: p.Memo, About: p.About, Origin: p.Origin,
-		Reason: p.Reason, Foreign: p.Foreign, Deadline: since1970(p.Deadline), Made: since1970(p.Made), Changed: since1970(p.Changed),
+		Reason: reason, Foreign: p.Foreign, Deadline: since1970(p.Deadline), Made: since1970(p.Made), Changed: since1970(p.Changed),
 	}
 	if p.Hold != 0 && !p.Status.Over() {
 		w.Held = p.Aside()
@@ -108,7 +113,7 @@ func (c *call) withdraw(ctx context.Context) *problem {
 	if err != nil {
 		return c.railsProblem(err)
 	}
-	return c.answerJSON(200, newWithdrawal(&w))
+	return c.answerJSON(200, c.newWithdrawal(&w))
 }
 
 func (c *call) listWithdrawals() *problem {
@@ -126,7 +131,7 @@ func (c *call) listWithdrawals() *problem {
 	if err != nil {
 		return c.railsProblem(err)
 	}
-	return c.answerJSON(200, withdrawals(found, railsCursor(list, next)))
+	return c.answerJSON(200, c.withdrawals(found, railsCursor(list, next)))
 }
 
 // withdrawalPage is a page of withdrawals.
@@ -135,10 +140,10 @@ type withdrawalPage struct {
 	Next        string       `json:"next,omitempty"`
 }
 
-func withdrawals(found []channels.Payout, next string) withdrawalPage {
+func (c *call) withdrawals(found []channels.Payout, next string) withdrawalPage {
 	a := withdrawalPage{[]withdrawal{}, next}
 	for i := range found {
-		a.Withdrawals = append(a.Withdrawals, newWithdrawal(&found[i]))
+		a.Withdrawals = append(a.Withdrawals, c.newWithdrawal(&found[i]))
 	}
 	return a
 }
@@ -164,5 +169,5 @@ func (c *call) getWithdrawal(ctx context.Context) *problem {
 	if err != nil {
 		return c.railsProblem(err)
 	}
-	return c.answerJSON(200, newWithdrawal(&w))
+	return c.answerJSON(200, c.newWithdrawal(&w))
 }
