@@ -169,11 +169,11 @@ type real struct {
 	net   *network.Network
 }
 
-const patience = 5 * time.Minute
+const patience = 5 * time.Minute // for one thing; a whole test may take longer on a busy machine
 
 func newReal(t *testing.T, n *network.Network, change func(*channels.Config)) *real {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	t.Cleanup(cancel)
 	r := &real{t: t, ctx: ctx, net: n}
 	var err error

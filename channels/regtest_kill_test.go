@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 	os.Exit(shared.Main(m))
 }
 
+// quickExit has a program with the race detector not sleep a second when it ends.
+const quickExit = "GORACE=atexit_sleep_ms=0"
+
 // task is what a hub in a process of its own is to do.
 type task struct {
 	Place    place
@@ -222,7 +225,7 @@ func (r *real) life(t task) (killed bool, said string) {
 	self, err := os.Executable()
 	r.must(err)
 	cmd := exec.CommandContext(r.ctx, self)
-	cmd.Env = append(os.Environ(), childKey+"="+string(text))
+	cmd.Env = append(os.Environ(), childKey+"="+string(text), quickExit)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out := &watched{fresh: func(line string) {
 		if invoice, ok := strings.CutPrefix(line, "invoice "); ok {

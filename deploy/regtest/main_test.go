@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 func regtest(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), "BE_REGTEST=1")
+	cmd.Env = append(os.Environ(), "BE_REGTEST=1", "GORACE=atexit_sleep_ms=0") // the race detector sleeps a second when a program ends
 	text, err := cmd.CombinedOutput()
 	return string(text), err
 }
