@@ -42,6 +42,7 @@ type blockchain struct {
 	floor     Sat               // no transaction of a lower fee is taken
 	inputs    Sat               // what the inputs of a transaction cost
 	funded    int
+	asked     int
 	known     map[Hash]*transaction // that others made
 	mute      map[Hash]bool         // a question about these is an error
 }

@@ -86,6 +86,8 @@ type Config struct {
 	Node     string // its public key in hex
 	// Carried says whether a payment that the node says is under way is in one of its channels, and since when. May be nil.
 	Carried func(ctx context.Context, hash Hash) (bool, time.Time, error)
+	// Tip is the height of the chain that Watcher sees. May be nil: then a node that has lost its newest blocks looks like a reorganisation.
+	Tip     func(ctx context.Context) (int64, error)
 	Script  func(address string) ([]byte, error)  // the public key script that an address stands for; ErrNetwork
 	Dust    func(script []byte) Sat               // the least amount of an output
 	Replace func(Signed, FeeRate) (Signed, error) // a PSBT that pays more: the same inputs and outputs, less change. ErrFunds, ErrFee
@@ -152,6 +154,7 @@ type Rails struct {
 	raising   sync.Mutex
 	incidents map[string]Incident // the open ones
 
+	tip      tip
 	poked    chan struct{} // wakes who looks after the chain
 	tending  sync.Mutex    // held over a look at the chain
 	queueing sync.Mutex    // guards what others touch of chain: waiting, flush, rate

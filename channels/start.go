@@ -131,8 +131,10 @@ func (r *Rails) pause(d time.Duration) {
 // lookAround looks at the chain whenever somebody pokes, and now and then.
 func (r *Rails) lookAround() {
 	for r.ctx.Err() == nil {
-		r.tendChain()
-		r.lookAtCoins()
+		if !r.behind() {
+			r.tendChain()
+			r.lookAtCoins()
+		}
 		t := time.NewTimer(min(r.cfg.Poll, r.cfg.BatchEvery))
 		select {
 		case <-t.C:

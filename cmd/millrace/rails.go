@@ -234,6 +234,10 @@ func (r *rails) watch(cfg config, c *channels.Config) error {
 		return usage("btcd: %w", err)
 	}
 	c.Watcher, c.Wallet, c.Purse = r.btcd, r.lnd, r.lnd
+	c.Tip = func(ctx context.Context) (int64, error) {
+		tip, err := r.btcd.Tip(ctx)
+		return tip.Height, err
+	}
 	c.Script = network.Script
 	c.Dust = func(script []byte) channels.Sat { return chain.Dust(script, chain.RelayRate) }
 	c.Replace = chain.Replace
