@@ -124,7 +124,11 @@ type Auditor struct {
 
 	checking sync.Mutex // held over a run: it alone changes state
 
+	asked chan struct{} // holds one word to Run: somebody asks
+
 	mu          sync.Mutex
+	asking      *question // that Run is about; nil: none
+	next        *question // for Run; nil: nobody asks
 	state       state
 	adjustments map[string]Adjustment // by id
 	explained   map[string]bool       // what adjustments refer to
@@ -136,7 +140,7 @@ func New(cfg Config) (*Auditor, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	a := &Auditor{cfg: cfg, facts: maxFacts, adjustments: make(map[string]Adjustment), explained: make(map[string]bool)}
+	a := &Auditor{cfg: cfg, facts: maxFacts, asked: make(chan struct{}, 1), adjustments: make(map[string]Adjustment), explained: make(map[string]bool)}
 	if err := a.load(); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}

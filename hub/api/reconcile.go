@@ -81,8 +81,10 @@ func (c *call) reconcile(ctx context.Context) *problem {
 	if p := o.end(); p != nil {
 		return p
 	}
-	r, err := a.Check(ctx, full)
+	r, err := a.Ask(ctx, full)
 	switch {
+	case errors.Is(err, audit.ErrComparing):
+		return &problem{status: 503, code: "comparing", retryable: true, detail: "the books are being compared, twice where they differ: send the same request again for what that finds"}
 	case errors.Is(err, audit.ErrBusy):
 		return &problem{status: 409, code: "busy", retryable: true, detail: "something is on its way, and the books are opened when nothing is: try again in a moment"}
 	case err != nil:

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	"github.com/millrace/millrace/ledger"
 )
@@ -49,10 +50,17 @@ func (c *Client) LastReconciliation(ctx context.Context) (Reconciliation, error)
 	return ask(ctx, c, call{method: "GET", path: reconciliationPath}, func(Reconciliation) checks { return nil })
 }
 
-// Reconcile compares the books now, or everything that there ever was in them.
+// Reconcile compares the books now, or everything that there ever was in them. It asks for as long as the context lasts: a comparison that
+// finds something takes a minute, a full one of a large hub some more.
 func (c *Client) Reconcile(ctx context.Context, full bool) (Reconciliation, error) {
 	body := map[string]bool{"full": full}
-	return ask(ctx, c, call{method: "POST", path: reconciliationPath, body: body}, func(Reconciliation) checks { return nil })
+	for {
+		r, err := ask(ctx, c, call{method: "POST", path: reconciliationPath, body: body}, func(Reconciliation) checks { return nil })
+		var p *Problem
+		if !errors.As(err, &p) || p.Code != "comparing" || ctx.Err() != nil {
+			return r, err
+		}
+	}
 }
 
 // Adjust writes an adjustment down, under an id of the caller's: the same one again is the same adjustment.
