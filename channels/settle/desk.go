@@ -54,6 +54,10 @@ type Config struct {
 	// Market says what can leave now, and what that costs. An error: the nodes do not answer, try later.
 	Market func(context.Context) (Market, error)
 
+	// Ready says whether a run may begin to pay: nil, or why not, which the run then shows. It is asked when a run begins, and until it says
+	// so. It may take its time. nil: every run may.
+	Ready func(context.Context) error
+
 	Poll   time.Duration                        // between looks at payouts under way; zero: 200 ms. On-chain ten times as long
 	Keep   time.Duration                        // how long closed runs are remembered; zero: 400 days
 	Clock  func() time.Time                     // nil: the machine's

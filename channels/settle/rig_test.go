@@ -225,6 +225,7 @@ type rig struct {
 	t     testing.TB
 	world *world
 	disk  *disk
+	ready func(context.Context) error // see Config
 }
 
 func newRig(t testing.TB) *rig {
@@ -236,7 +237,7 @@ func newRig(t testing.TB) *rig {
 
 // open begins a process, which ends with the test if not before.
 func (r *rig) open() error {
-	d, err := Open(Config{Records: r.disk, Ledger: r.world, Network: testNet{}, Poll: time.Millisecond, Clock: r.world.now,
+	d, err := Open(Config{Records: r.disk, Ledger: r.world, Network: testNet{}, Poll: time.Millisecond, Clock: r.world.now, Ready: r.ready,
 		Market: func(context.Context) (Market, error) {
 			if r.world.isDown() {
 				return Market{}, channels.ErrDown

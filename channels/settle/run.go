@@ -27,6 +27,8 @@ type Run struct {
 	StoppedBy string     `json:"stopped_by,omitempty"` // who paused or cancelled it
 	Cancelled bool       `json:"cancelled,omitempty"`
 
+	Waits string `json:"waits,omitempty"` // why nothing of it begins though it is running; empty: it does
+
 	Account ledger.AccountNo `json:"account,omitempty"` // an import's: who pays
 	File    *File            `json:"file,omitempty"`    // an import's
 

@@ -31,6 +31,7 @@ type runner struct {
 	todo     chan *task
 	look     bool // it is time to ask how payouts stand
 	looks    int
+	clear    readiness
 	dropped  bool // a cancelled run: nothing waits any more but for another try
 	flushing flushing
 }
@@ -77,7 +78,7 @@ type answer struct {
 
 func newRunner(d *Desk, run Run) *runner {
 	return &runner{d: d, id: run.ID, wake: make(chan struct{}, 1), turns: make(chan struct{}, atLedger), run: run, over: make(byRail), left: run.Items,
-		flights: make(map[uint32]*flight), retries: make(map[uint32]uint64), todo: make(chan *task, maxQuick+maxChain),
+		flights: make(map[uint32]*flight), retries: make(map[uint32]uint64), clear: readiness{answer: make(chan error, 1)}, todo: make(chan *task, maxQuick+maxChain),
 		lanes: [2]lane{quick: {most: maxQuick}, slow: {most: maxChain}}}
 }
 
@@ -209,7 +210,10 @@ func (r *runner) turn() (over bool, err error) {
 			err = r.dropWaiting()
 		}
 	} else if run.State == Running {
-		err = r.begin(&run)
+		var ready bool
+		if ready, err = r.ready(); ready {
+			err = r.begin(&run)
+		}
 	}
 	if err != nil {
 		return false, err
@@ -245,7 +249,7 @@ func (r *runner) change(by func(Run) (Run, error), with ...channels.Row) (Run, e
 // close ends a run of which every item is over.
 func (r *runner) close() error {
 	run, err := r.change(func(run Run) (Run, error) {
-		run.State, run.Closed, run.Report = Closed, r.d.now(), &r.report
+		run.State, run.Closed, run.Report, run.Waits = Closed, r.d.now(), &r.report, ""
 		return run, nil
 	}, channels.Row{Key: idKey(openKey, r.id)})
 	if err != nil {

@@ -130,6 +130,20 @@ func (r *rails) gate(p channels.Payout) error {
 	return r.settle.Gate().Check(p)
 }
 
+// freshFor is how old a comparison of the books may be that a settlement run begins by.
+const freshFor = time.Minute
+
+// ready says whether a settlement run may begin.
+func (r *rails) ready(ctx context.Context) error {
+	if p, paused := r.desk.Paused(); paused {
+		return fmt.Errorf("%w: %s", channels.ErrPaused, p.Reason)
+	}
+	if r.audit == nil {
+		return nil
+	}
+	return r.audit.Fresh(ctx, freshFor)
+}
+
 // openSettlement opens the desk that pays accounts by run, whose gate keeps the operator's caps.
 func (r *rails) openSettlement(c channels.Config, log *slog.Logger, fatal func(error)) (*settle.Desk, error) {
 	nodes := &settle.Nodes{Script: c.Script, Dust: c.Dust}
@@ -139,7 +153,7 @@ func (r *rails) openSettlement(c channels.Config, log *slog.Logger, fatal func(e
 	if r.btcd != nil {
 		nodes.FeeRate = c.Watcher.FeeRate
 	}
-	return settle.Open(settle.Config{Records: c.Records, Ledger: c.Ledger, Network: nodes, Market: nodes.Market, Logger: log, Fatal: fatal})
+	return settle.Open(settle.Config{Ready: r.ready, Records: c.Records, Ledger: c.Ledger, Network: nodes, Market: nodes.Market, Logger: log, Fatal: fatal})
 }
 
 // start takes up what is under way, and keeps an eye on the books and on the backups of lnd's channels.

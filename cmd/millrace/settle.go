@@ -127,6 +127,9 @@ func runText(r client.Run) string {
 	if r.State == "created" {
 		s += fmt.Sprintf(", %d of %d approvals", len(r.Approvals), r.Needs)
 	}
+	if r.Waits != "" {
+		s += "; it waits: " + plain(r.Waits)
+	}
 	if p := r.Report; p != nil {
 		s += fmt.Sprintf("; paid %d of %d msat with fees of %d msat, failed %d, skipped %d", p.Paid.Count, p.Paid.AmountMsat, p.FeesMsat, p.Failed.Count, p.Skipped.Count)
 	}

@@ -59,6 +59,7 @@ type Run struct {
 	ID           string           `json:"id"`
 	Cause        string           `json:"cause"`
 	By           string           `json:"by,omitempty"`
+	Waits        string           `json:"waits,omitempty"` // why nothing of it begins though it is running; empty: it does
 	Made         int64            `json:"made"`
 	State        string           `json:"state"` // created, running, paused or closed
 	Items        int              `json:"items"`
