@@ -125,7 +125,7 @@ func (d *Desk) load() (err error) {
 	if d.book, err = openBook(d.rec); err != nil {
 		return err
 	}
-	if d.gate, err = openGate(&Gate{rec: d.rec, clock: d.now, rules: d.Rules, voided: d.voided, planned: d.planned}); err != nil {
+	if d.gate, err = openGate(&Gate{rec: d.rec, clock: d.now, rules: d.Rules, voided: d.voided, underWay: d.underWay, planned: d.planned}); err != nil {
 		return err
 	}
 	if err = d.clear(); err != nil {
@@ -216,6 +216,19 @@ func (d *Desk) voided(no ledger.AccountNo, id ledger.OpID) bool {
 	}
 	p, err := rails.Payout(channels.Key{Account: no, ID: channels.ID(id)})
 	return err == nil && p.Status == channels.Voided
+}
+
+// underWay says whether a payout is not over, as far as is known.
+func (d *Desk) underWay(no ledger.AccountNo, id ledger.OpID) bool {
+	rails := d.payouts()
+	if rails == nil {
+		return true
+	}
+	p, err := rails.Payout(channels.Key{Account: no, ID: channels.ID(id)})
+	if err != nil {
+		return !errors.Is(err, channels.ErrUnknown)
+	}
+	return !p.Status.Over()
 }
 
 // Counts are of what is in memory, for metrics.

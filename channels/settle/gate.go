@@ -15,7 +15,7 @@ var ErrCap = errors.New("above a cap")
 
 // Gate counts what leaves the hub, by account and day (UTC), and refuses what is above the caps. The driver of payouts asks it before
 // money is set aside. What was let out stays counted, across restarts, unless it is given back; to ask for the same payout again is to
-// get the same answer without being counted again, for a week.
+// get the same answer without being counted again, for a week and for as long as it is under way.
 //
 // Each payout is two rows of its own, so that many at once share a sync; sums are in memory alone.
 type Gate struct {
@@ -25,6 +25,8 @@ type Gate struct {
 	// voided says whether a payout is known to have failed: its money is back, and it does not count any more. It is asked when the
 	// caps leave no room. May be nil.
 	voided func(ledger.AccountNo, ledger.OpID) bool
+	// underWay says whether a payout is not over, so that it may be asked for still. May be nil.
+	underWay func(ledger.AccountNo, ledger.OpID) bool
 	// planned says whether a payout is one of a run's, which was approved as a whole. May be nil.
 	planned func(*channels.Payout) bool
 
@@ -35,6 +37,13 @@ type Gate struct {
 	// requests are what waits for operators, as far as the rails have asked.
 	requests map[channels.Key]Request
 	spent    map[ledger.AccountNo]ledger.Msat
+	looked   map[ledger.AccountNo]looked // of today
+}
+
+// looked is how far it has been looked for payouts of an account that failed.
+type looked struct {
+	at   uint64      // milliseconds since 1970
+	next ledger.OpID // where the next look begins
 }
 
 // leave is what was counted for a payout.
@@ -47,10 +56,15 @@ const (
 	dayMillis = 24 * 60 * 60 * 1000
 	keptDays  = 7
 	decisions = 64
+	// Whoever asks above a cap has the day's payouts looked through for some that failed: for an account at most once in so many milliseconds, at
+	// most so many payouts, some 5 us each. What has failed since counts until then. At most so many accounts are remembered.
+	lookEvery    = 2000
+	lookMost     = 2000
+	lookAccounts = 10_000
 )
 
 func openGate(g *Gate) (*Gate, error) {
-	g.spent, g.requests = make(map[ledger.AccountNo]ledger.Msat), make(map[channels.Key]Request)
+	g.spent, g.requests, g.looked = make(map[ledger.AccountNo]ledger.Msat), make(map[channels.Key]Request), make(map[ledger.AccountNo]looked)
 	g.today = uint32(g.clock() / dayMillis)
 	err := g.rec.Scan(binary.BigEndian.AppendUint32([]byte(dayKey), g.today), nil, func(key, value []byte) bool {
 		no := binary.BigEndian.Uint32(key[len(dayKey)+4:])
@@ -142,12 +156,25 @@ func (g *Gate) reclaim(no ledger.AccountNo) error {
 	if g.voided == nil {
 		return nil
 	}
+	from, ok := g.mayLook(no)
+	if !ok {
+		return nil
+	}
 	var ids []ledger.OpID
-	prefix := dayPlace(uint32(g.clock()/dayMillis), no, ledger.OpID{})
-	err := g.rec.Scan(prefix[:len(prefix)-16], nil, func(key, _ []byte) bool {
-		ids = append(ids, ledger.OpID(key[len(key)-16:]))
+	var next ledger.OpID // the zero id: from the beginning
+	first := dayPlace(uint32(g.clock()/dayMillis), no, from)
+	err := g.rec.Scan(first[:len(first)-16], first, func(key, _ []byte) bool {
+		id := ledger.OpID(key[len(key)-16:])
+		if len(ids) == lookMost {
+			next = id
+			return false
+		}
+		ids = append(ids, id)
 		return true
 	})
+	g.mu.Lock()
+	g.looked[no] = looked{g.clock(), next}
+	g.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("reading what left today: %w", err)
 	}
@@ -157,6 +184,23 @@ func (g *Gate) reclaim(no ledger.AccountNo) error {
 		}
 	}
 	return err
+}
+
+// mayLook says whether it is time to look again, and from which payout on.
+func (g *Gate) mayLook(no ledger.AccountNo) (from ledger.OpID, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.turn()
+	l, known := g.looked[no]
+	now := g.clock()
+	if known && now >= l.at && now-l.at < lookEvery {
+		return from, false
+	}
+	if !known && len(g.looked) >= lookAccounts {
+		clear(g.looked)
+	}
+	g.looked[no] = looked{now, l.next} // others who ask meanwhile do not look, too
+	return l.next, true
 }
 
 // Spent is what an account was let out today.
@@ -194,6 +238,7 @@ func (g *Gate) turn() {
 	if d := uint32(g.clock() / dayMillis); d > g.today {
 		g.today = d
 		clear(g.spent)
+		clear(g.looked)
 	}
 }
 
@@ -206,7 +251,8 @@ func dayPlace(day uint32, no ledger.AccountNo, payout ledger.OpID) []byte {
 	return append(binary.BigEndian.AppendUint32(k, uint32(no)), payout[:]...)
 }
 
-// prune forgets what was counted more than a week ago, some rows at a time, and says whether there is more.
+// prune forgets what was counted more than a week ago, some rows at a time, and says whether there is more. What is under way still (it waits
+// for operators, or for the end of a pause) stays: it will be asked for again, and would be counted on that day, too.
 func (g *Gate) prune() (more bool, err error) {
 	const chunk = 1000
 	first := uint32(g.clock()/dayMillis) - keptDays
@@ -214,6 +260,10 @@ func (g *Gate) prune() (more bool, err error) {
 	err = g.rec.Scan([]byte(dayKey), nil, func(key, _ []byte) bool {
 		if binary.BigEndian.Uint32(key[len(dayKey):]) >= first {
 			return false
+		}
+		no, id := ledger.AccountNo(binary.BigEndian.Uint32(key[len(dayKey)+4:])), ledger.OpID(key[len(key)-16:])
+		if g.underWay != nil && g.underWay(no, id) {
+			return true
 		}
 		key = append([]byte(nil), key...)
 		rows = append(rows, channels.Row{Key: key}, channels.Row{Key: append([]byte(leaveKey), key[len(dayKey)+4:]...)})

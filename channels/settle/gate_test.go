@@ -3,6 +3,7 @@ package settle
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/millrace/millrace/channels"
@@ -11,21 +12,24 @@ import (
 
 type gateRig struct {
 	*Gate
-	disk  *disk
-	now   uint64
-	rules Rules
-	gone  map[ledger.OpID]bool // payouts that failed
+	disk    *disk
+	now     uint64
+	rules   Rules
+	gone    map[ledger.OpID]bool // payouts that failed
+	unended map[ledger.OpID]bool // payouts that are not over
+	asked   atomic.Int32         // about payouts that may have failed
 }
 
 func newGateRig(t *testing.T, rules Rules) *gateRig {
-	r := &gateRig{disk: newDisk(), now: 20_000 * dayMillis, rules: rules, gone: make(map[ledger.OpID]bool)}
+	r := &gateRig{disk: newDisk(), now: 20_000 * dayMillis, rules: rules, gone: make(map[ledger.OpID]bool), unended: make(map[ledger.OpID]bool)}
 	r.open(t)
 	return r
 }
 
 func (r *gateRig) open(t *testing.T) {
 	g, err := openGate(&Gate{rec: r.disk, clock: func() uint64 { return r.now }, rules: func() Rules { return r.rules },
-		voided: func(_ ledger.AccountNo, id ledger.OpID) bool { return r.gone[id] }})
+		voided:   func(_ ledger.AccountNo, id ledger.OpID) bool { r.asked.Add(1); return r.gone[id] },
+		underWay: func(_ ledger.AccountNo, id ledger.OpID) bool { return r.unended[id] }})
 	must(t, err)
 	r.Gate = g
 }
@@ -78,15 +82,71 @@ func TestGateTakesBackWhatFailed(t *testing.T) {
 		t.Errorf("room: %v, %v", ok, err)
 	}
 	r.gone[id(1)] = true
+	r.now += lookEvery
 	if ok, err := r.Room(20, 60); !ok || err != nil {
 		t.Errorf("room: %v, %v", ok, err)
 	}
 	must(t, r.Allow(20, id(3), 50))
 	r.gone[id(2)] = true
+	if err := r.Allow(20, id(5), 50); !errors.Is(err, ErrCap) {
+		t.Errorf("it was looked again at once: %v", err)
+	}
+	r.now += lookEvery
 	must(t, r.Allow(20, id(4), 50))
 	r.open(t)
 	if got := r.Spent(20); got != 100 {
 		t.Errorf("counted: %d", got)
+	}
+}
+
+// TestGateLooksSeldom: whoever asks above the cap again and again does not have the day read each time; all of a long day is looked at in turn.
+func TestGateLooksSeldom(t *testing.T) {
+	const many = lookMost + 500
+	r := newGateRig(t, Rules{MaxAccountDay: many})
+	for n := range many {
+		must(t, r.Allow(20, id(n), 1))
+	}
+	refused := func() bool { return errors.Is(r.Allow(20, id(many), 1), ErrCap) }
+	for range 50 {
+		if !refused() {
+			t.Fatal("above the cap")
+		}
+	}
+	if r.asked.Load() != lookMost {
+		t.Errorf("%d payouts were looked at", r.asked.Load())
+	}
+	r.gone[id(many-1)], r.gone[id(0)] = true, true
+	r.now += lookEvery
+	if refused() {
+		t.Error("one of the later ones has failed, and it was not looked there")
+	}
+	if !errors.Is(r.Allow(20, id(many+1), 1), ErrCap) {
+		t.Error("it was looked again at once")
+	}
+	r.now += lookEvery
+	must(t, r.Allow(20, id(many+1), 1))
+}
+
+// TestGatePrunesNot: a payout that is under way after a week is not counted again.
+func TestGatePrunesNot(t *testing.T) {
+	r := newGateRig(t, Rules{MaxAccountDay: 100})
+	must(t, r.Allow(20, id(1), 60))
+	must(t, r.Allow(20, id(2), 40))
+	r.unended[id(1)] = true
+	r.now += 8 * dayMillis
+	if more, err := r.prune(); more || err != nil {
+		t.Error(more, err)
+	}
+	must(t, r.Allow(20, id(1), 60))
+	if got := r.Spent(20); got != 0 {
+		t.Errorf("counted again: %d", got)
+	}
+	delete(r.unended, id(1))
+	if more, err := r.prune(); more || err != nil {
+		t.Error(more, err)
+	}
+	if n := len(r.disk.rows); n != 0 {
+		t.Errorf("%d rows are left", n)
 	}
 }
 
