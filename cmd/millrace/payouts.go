@@ -130,7 +130,17 @@ func (a *app) payoutsFlush() *cobra.Command {
 		if err := cl.Flush(ctx); err != nil {
 			return err
 		}
-		return a.print(struct{}{}, "flushed")
+		open, err := cl.Incidents(ctx, 0)
+		if err != nil {
+			return err
+		}
+		text := "flushed"
+		for _, i := range open {
+			if i.Subject == "wallet" && (i.Kind == "fees" || i.Kind == "funds") { // what the last look has found; this one may find better
+				text += "; some may wait on: " + plain(i.Text)
+			}
+		}
+		return a.print(struct{}{}, "%s", text)
 	})
 }
 
