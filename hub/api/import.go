@@ -9,9 +9,9 @@ import (
 	"github.com/millrace/millrace/channels/settle"
 )
 
-// maxImportBody bounds a file of payments: settle.MaxLines lines of 160 bytes. Only whoever has a token of this hub is let send so much;
-// should 100 do so at once, that is 800 MiB.
-const maxImportBody = 8 << 20
+// maxImportBody bounds a file of payments: what the engine takes. Only whoever has a token of this hub is let send so much; should 100 do so
+// at once, that is 3.2 GiB.
+const maxImportBody = settle.MaxFile
 
 // isImport says whether a request is an upload, by how its path begins and ends.
 func isImport(path string) bool {
