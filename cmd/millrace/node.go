@@ -151,7 +151,7 @@ func (n *node) wire(cfg config, log *slog.Logger) (err error) {
 	n.server, err = api.New(api.Config{
 		Hub: n.hub, Registration: api.Registration(cfg.Registration), InviteCodes: cfg.InviteCodes,
 		Webhooks: n.webhooks, Rails: n.rails.desk, Settle: n.rails.settle, Audit: n.rails.audit, Wallets: n.rails.wallets.offered(), Mounts: n.rails.wallets.mounts(log), Nodes: n.rails.nodes(), MaxConnections: cfg.MaxConnections, MaxStreams: cfg.MaxStreams, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls, Backups: backups{n.store, n.index, cfg.Data, n.rails.records},
-		Metrics: append(n.rails.wallets.collectors(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), n.rails.meter.items, n.rails.meter.msat),
+		Metrics: append(n.rails.collectors(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})),
 	})
 	if err != nil {
 		return err
