@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/deploy/regtest/networktest"
 	"github.com/millrace/millrace/ledger"
 )
 
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 	if task := os.Getenv(childKey); task != "" {
 		os.Exit(child(task))
 	}
-	os.Exit(shared.Main(m))
+	os.Exit(m.Run())
 }
 
 // quickExit has a program with the race detector not sleep a second when it ends.
@@ -270,7 +271,7 @@ func (w *watched) Write(b []byte) (int, error) {
 // same disk; each time another finishes what was begun. In the end everybody was paid once, and the books are the node's.
 // MILLRACE_TEST_KILL_STEP kills at every so many points only.
 func TestRegtestKill(t *testing.T) {
-	r := newReal(t, shared.Get(t), nil)
+	r := newReal(t, networktest.Start(t), nil)
 	node, err := r.lightning.Assets(r.ctx)
 	r.must(err)
 	wallet := r.confirmed()

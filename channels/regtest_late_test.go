@@ -73,7 +73,7 @@ func (h *holder) asked(method string) int {
 
 // TestRegtestAnsweredLate: an lnd that does what it is asked, and says so later than the hub waits, pays and spends once.
 func TestRegtestAnsweredLate(t *testing.T) {
-	r := newReal(t, shared.Get(t), nil)
+	r := newReal(t, networktest.Start(t), nil)
 	h := &holder{calls: make(map[string]int), held: make(map[string]chan struct{})}
 	board, err := r.net.Hub.Switchboard(h.seen)
 	r.must(err)

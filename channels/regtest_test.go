@@ -13,11 +13,12 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-var shared networktest.Shared
+// Each test has a network of its own: a hub takes what its node was paid within a minute before it was made for its own, and so would have
+// the deposits of the test before.
 
 // TestRegtestLightning: money comes in over Lightning and on-chain, and goes out over Lightning, to the msat.
 func TestRegtestLightning(t *testing.T) {
-	r := newReal(t, shared.Get(t), nil)
+	r := newReal(t, networktest.Start(t), nil)
 	before, err := r.lightning.Assets(r.ctx)
 	r.must(err)
 	reader, other := r.newAccount(), r.newAccount()
@@ -67,7 +68,7 @@ func TestRegtestLightning(t *testing.T) {
 
 // TestRegtestRefused: what Lightning cannot do ends with the money back.
 func TestRegtestRefused(t *testing.T) {
-	r := newReal(t, shared.Get(t), nil)
+	r := newReal(t, networktest.Start(t), nil)
 	reader := r.newAccount()
 	r.depositCoin(reader, 1_000_000_000)
 	all := r.has(reader)
