@@ -17,14 +17,14 @@ type Threshold struct {
 	Text    string
 }
 
-// unit is what a measure is given in.
-type unit uint8
+// Unit is what a measure is given in.
+type Unit uint8
 
+// The units.
 const (
-	unitRate  unit = iota // a second
-	unitTime              // microseconds inside, a duration in the file
-	unitShare             // of all ops, in a hundred
-	unitCount
+	Rate  Unit = iota // a second
+	Time              // microseconds inside, a duration in the file
+	Share             // of all, in a hundred
 )
 
 // Measures are what thresholds can be about. Latencies are from the time at which a request was due to its answer, retries included;
@@ -38,12 +38,12 @@ const (
 //	dropped      requests that an open loop could not send in time
 //	retried      attempts beyond the first
 //	late_p99     how late requests were sent while a connection was free: the generator's own error
-var measures = map[string]unit{
-	"rate": unitRate, "requests": unitRate,
-	"p50": unitTime, "p90": unitTime, "p99": unitTime, "p999": unitTime, "max": unitTime,
-	"service_p50": unitTime, "service_p90": unitTime, "service_p99": unitTime, "service_p999": unitTime, "service_max": unitTime,
-	"late_p99": unitTime,
-	"refused":  unitShare, "failed": unitShare, "dropped": unitShare, "retried": unitShare,
+var measures = map[string]Unit{
+	"rate": Rate, "requests": Rate,
+	"p50": Time, "p90": Time, "p99": Time, "p999": Time, "max": Time,
+	"service_p50": Time, "service_p90": Time, "service_p99": Time, "service_p999": Time, "service_max": Time,
+	"late_p99": Time,
+	"refused":  Share, "failed": Share, "dropped": Share, "retried": Share,
 }
 
 // Measures are their names, in order.
@@ -73,17 +73,17 @@ func (t *Threshold) UnmarshalText(b []byte) error {
 		return fmt.Errorf("%q: %q is not a number", b, m[3])
 	}
 	switch {
-	case kind == unitTime:
+	case kind == Time:
 		d, err := time.ParseDuration(number + m[4])
 		if err != nil {
 			return fmt.Errorf("%q: want a time, such as 50ms", b)
 		}
 		value = float64(d.Nanoseconds()) / 1000
-	case kind == unitShare && m[4] == "%":
-	case kind == unitShare && m[4] == "" && value == 0:
-	case kind == unitShare:
+	case kind == Share && m[4] == "%":
+	case kind == Share && m[4] == "" && value == 0:
+	case kind == Share:
 		return fmt.Errorf("%q: want a share, such as 0.1%%", b)
-	case kind == unitRate && m[4] != "" && m[4] != "/s":
+	case kind == Rate && m[4] != "" && m[4] != "/s":
 		return fmt.Errorf("%q: want a number a second, such as 1000/s", b)
 	}
 	*t = Threshold{Measure: m[1], Compare: m[2], Value: value, Text: strings.TrimSpace(string(b))}
@@ -92,6 +92,9 @@ func (t *Threshold) UnmarshalText(b []byte) error {
 
 // MarshalText writes what UnmarshalText reads.
 func (t Threshold) MarshalText() ([]byte, error) { return []byte(t.Text), nil }
+
+// Unit is that of its measure.
+func (t Threshold) Unit() Unit { return measures[t.Measure] }
 
 // Holds compares what was measured: times in microseconds, shares in a hundred.
 func (t Threshold) Holds(measured float64) bool {

@@ -1,0 +1,212 @@
+package generator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/millrace/millrace/bench/scenario"
+	"github.com/millrace/millrace/bench/workload"
+)
+
+// Config says whom to load, and who looks on.
+type Config struct {
+	Plan   *workload.Plan
+	Target Target
+	// Live is told of each interval as it ends. May be nil.
+	Live func(Interval)
+	// Every is the length of an interval. Zero: a second, or more where that makes more than a thousand.
+	Every time.Duration
+	// Settle is how long what was never answered is asked again when the load is over. Zero: a minute.
+	Settle time.Duration
+}
+
+// Generator puts one target under one load after the other, all of them from the same population, and verifies the books at the end.
+type Generator struct {
+	cfg     Config
+	sources []*workload.Source
+}
+
+// New makes one. The plan's scenario says how many workers there are.
+func New(cfg Config) *Generator {
+	if cfg.Settle == 0 {
+		cfg.Settle = time.Minute
+	}
+	g := &Generator{cfg: cfg}
+	for i := range cfg.Plan.Scenario.Workers {
+		g.sources = append(g.sources, cfg.Plan.Source(i))
+	}
+	return g
+}
+
+// Run is one load and its verification. The result is there, with what was measured so far, when the context ends before the load does.
+func (g *Generator) Run(ctx context.Context) (*Result, error) {
+	r, err := g.Load(ctx, g.cfg.Plan.Scenario)
+	if r == nil {
+		return nil, err
+	}
+	// What was begun is brought to its end even if somebody has had enough: without it nothing could be verified.
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Settle)
+	defer cancel()
+	g.Verify(settle, r)
+	return r, err
+}
+
+// Load sends what a scenario says, which has the population of the plan's and as many workers.
+func (g *Generator) Load(ctx context.Context, s *scenario.Scenario) (*Result, error) {
+	workers := make([]*worker, 0, s.Workers)
+	began := time.Now()
+	var p *profile
+	if s.Arrival.Loop == scenario.Open {
+		p = newProfile(s)
+	}
+	for i, src := range g.sources {
+		w := &worker{number: i, scenario: s, target: g.cfg.Target, source: src, gauge: newGauge()}
+		var err error
+		if w.session, err = g.cfg.Target.Connect(i); err != nil {
+			for _, other := range workers {
+				_ = other.session.Close() // nothing was asked of it
+			}
+			return nil, fmt.Errorf("connecting to %s: %w", g.cfg.Target.Name(), err)
+		}
+		if p != nil {
+			w.arrivals = newArrivals(p, s, i)
+		}
+		workers = append(workers, w)
+	}
+	began = time.Now()
+	for _, w := range workers {
+		w.began = began
+	}
+	warm := began.Add(s.Warmup.Duration)
+	r := &Result{Scenario: s, Target: g.cfg.Target.Name(), Began: warm, Refusals: make(map[string]uint64)}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var faults sync.WaitGroup
+	faults.Go(func() { r.Faults = g.breaks(ctx, s, warm, workers) })
+	watch := g.newWatch(s, warm, workers)
+	watching, enough := context.WithCancel(context.Background())
+	var watched sync.WaitGroup
+	watched.Go(func() { watch.run(watching) })
+	var running sync.WaitGroup
+	for _, w := range workers {
+		running.Go(func() { w.run(ctx) })
+	}
+	running.Wait()
+	r.Stopped = ctx.Err() != nil
+	ended := time.Now()
+	cancel()
+	faults.Wait()
+	enough()
+	watched.Wait()
+	r.Seconds = max(ended.Sub(warm).Seconds(), 0)
+	watch.finish(r)
+	var errs []error
+	for _, w := range workers {
+		if w.err != nil {
+			errs = append(errs, w.err)
+		}
+	}
+	r.saturation()
+	r.judge()
+	if len(errs) > 0 {
+		return r, errs[0]
+	}
+	return r, nil
+}
+
+// Verify asks again what was never answered, and then holds the books against the tally.
+func (g *Generator) Verify(ctx context.Context, r *Result) {
+	still, err := g.settle(ctx, r)
+	for _, src := range g.sources {
+		for word, n := range src.Tally.Refusals {
+			r.Refusals[word] += n
+		}
+		for _, lie := range src.Lies {
+			r.Verdict.Lies = append(r.Verdict.Lies, lie.Error())
+		}
+	}
+	if still > 0 {
+		r.Verdict.Unverified = fmt.Sprintf("nobody knows what became of %d requests: %v", still, err)
+		return
+	}
+	books, err := g.cfg.Target.Books(ctx)
+	if err != nil {
+		r.Verdict.Unverified = fmt.Sprintf("the books cannot be read: %v", err)
+		return
+	}
+	if err := g.cfg.Plan.Verify(books); err != nil {
+		r.Verdict.Lies = append(r.Verdict.Lies, err.Error())
+	}
+	r.Verdict.Agree = len(r.Verdict.Lies) == 0
+}
+
+// settle sends again what was never answered, until it is. It returns how many requests are still open, and why.
+func (g *Generator) settle(ctx context.Context, r *Result) (still int, why error) {
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	for i, src := range g.sources {
+		wait.Go(func() {
+			w := &worker{number: i, scenario: g.cfg.Plan.Scenario, target: g.cfg.Target, source: src, gauge: newGauge()}
+			defer func() {
+				if w.session != nil {
+					_ = w.session.Close() // nothing is under way on it
+				}
+			}()
+			for _, q := range src.Open() {
+				for pause := time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 200*time.Millisecond) {
+					q.Forget()
+					err := w.once(q)
+					if err == nil {
+						src.Answered(q)
+						break
+					}
+					mu.Lock()
+					why = err
+					mu.Unlock()
+					sleep(ctx, pause)
+				}
+				mu.Lock()
+				if ctx.Err() != nil {
+					still++
+				} else {
+					r.Resolved++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wait.Wait()
+	if still > 0 && why == nil {
+		why = errors.New("no time was left")
+	}
+	return still, why
+}
+
+// saturation says where the figures may be the generator's own.
+func (r *Result) saturation() {
+	if r.Scenario.Arrival.Loop == scenario.Open && r.Late.P99 > 1 {
+		r.Saturated = append(r.Saturated, fmt.Sprintf("requests were sent late though a connection was free: p99 %.2f ms", r.Late.P99))
+	}
+	cores := float64(runtime.NumCPU())
+	all := r.Generator.Cores
+	if r.System != nil {
+		all += r.System.Cores
+	}
+	if share := r.Generator.Cores / cores; share > 0.5 && (all > 0.9*cores || r.System == nil) {
+		r.Saturated = append(r.Saturated, fmt.Sprintf("the generator took %.2f of %.0f cores", r.Generator.Cores, cores))
+	}
+}
+
+// cpuTime is what this process has used so far on all cores.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
