@@ -185,7 +185,7 @@ func newBatchSources(ctx context.Context, c *Config, r *rig, requests, size int,
 	if err != nil {
 		return nil, err
 	}
-	channels, err := b.channels(n*len(payers), func(i int) (ledger.AccountNo, ledger.AccountNo) {
+	channels, err := b.channels(n*len(payers), channelFunds, func(i int) (ledger.AccountNo, ledger.AccountNo) {
 		return payers[i%len(payers)], payees[b.random.IntN(len(payees))]
 	})
 	if err != nil {

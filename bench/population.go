@@ -85,14 +85,14 @@ type payment struct {
 	channel uint32
 }
 
-// channels opens n channels between the payers and payees that are named for each.
-func (b *builder) channels(n int, between func(i int) (payer, payee ledger.AccountNo)) ([]payment, error) {
+// channels opens n channels, each with its funds, between the payers and payees that are named for each.
+func (b *builder) channels(n int, funds ledger.Msat, between func(i int) (payer, payee ledger.AccountNo)) ([]payment, error) {
 	all := make([]payment, n)
 	expiry := uint32(b.now/1000) + channelLife
 	err := b.each(n, func(i int) ledger.Op {
 		payer, payee := between(i)
 		all[i].payer = payer
-		return ledger.Op{Kind: ledger.OpOpenChannel, Actor: payer, Target: uint32(payee), Amount: channelFunds, Version: expiry}
+		return ledger.Op{Kind: ledger.OpOpenChannel, Actor: payer, Target: uint32(payee), Amount: funds, Version: expiry}
 	}, func(i int, no uint32) { all[i].channel = no })
 	return all, err
 }
@@ -111,7 +111,7 @@ func (b *builder) crowd(n int) ([]payment, error) {
 		return nil, err
 	}
 	b.random.Shuffle(n, func(i, j int) { accounts[i], accounts[j] = accounts[j], accounts[i] })
-	all, err := b.channels(n, func(i int) (payer, payee ledger.AccountNo) { return accounts[i], accounts[(i+1)%n] })
+	all, err := b.channels(n, channelFunds, func(i int) (payer, payee ledger.AccountNo) { return accounts[i], accounts[(i+1)%n] })
 	b.random.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all, err
 }

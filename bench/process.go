@@ -21,9 +21,12 @@ type process struct {
 	gone  bool // ended was waited for
 }
 
-// newProcess starts a hub on a data folder, and returns when it serves.
-func newProcess(c *Config, dir string) (*process, error) {
-	args := []string{"serve", "--json", "--data", dir, "--listen", "127.0.0.1:0", "--log-level", "warn"}
+// anyPort is a free one, of loopback.
+const anyPort = "127.0.0.1:0"
+
+// newProcess starts a hub on a data folder at an address, and returns when it serves.
+func newProcess(c *Config, dir, listen string) (*process, error) {
+	args := []string{"serve", "--json", "--data", dir, "--listen", listen, "--log-level", "warn"}
 	if c.SnapshotEvery != 0 {
 		args = append(args, "--snapshot-every-bytes", strconv.FormatInt(c.SnapshotEvery, 10))
 	}

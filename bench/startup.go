@@ -28,7 +28,7 @@ func runStartup(ctx context.Context, c *Config, dir string) (Result, error) {
 	if err = errors.Join(err, f.rig.close()); err != nil {
 		return Result{}, err
 	}
-	p, err := newProcess(c, f.rig.dir)
+	p, err := newProcess(c, f.rig.dir, anyPort)
 	if err != nil {
 		return Result{}, err
 	}
@@ -96,7 +96,7 @@ func (k *killing) round(ctx context.Context, p *process) (*process, error) {
 	if err := fleet.close(); err != nil {
 		return nil, err
 	}
-	if p, err = newProcess(k.c, k.rig.dir); err != nil {
+	if p, err = newProcess(k.c, k.rig.dir, anyPort); err != nil {
 		return nil, err
 	}
 	k.starts = append(k.starts, p.took.Seconds())

@@ -27,8 +27,9 @@ const maxUnlockRate = 120_000
 
 // work is a content on sale, and what its key looks like in an answer.
 type work struct {
-	id  [32]byte // in hexadecimal
-	key []byte   // in base64
+	number ledger.ContentID
+	id     [32]byte // the same in hexadecimal
+	key    []byte   // in base64
 }
 
 // buyer is a whole request of one account, built beforehand but for the content's id.
@@ -135,7 +136,7 @@ func runUnlock(ctx context.Context, c *Config, dir string) (Result, error) {
 
 // newUnlockSources puts contents on sale, and makes buyers enough.
 func newUnlockSources(ctx context.Context, c *Config, r *rig, seller ledger.AccountNo) ([]*unlockSource, error) {
-	works, err := newWorks(ctx, c.Contents, r, seller)
+	works, err := newWorks(ctx, c.Contents, r, unlockPrice, func(int) ledger.AccountNo { return seller })
 	if err != nil {
 		return nil, err
 	}
@@ -165,14 +166,14 @@ func newUnlockSources(ctx context.Context, c *Config, r *rig, seller ledger.Acco
 const registrars = 64
 
 // newWorks seals and registers n works of a few bytes, all different to the hub.
-func newWorks(ctx context.Context, n int, r *rig, seller ledger.AccountNo) ([]work, error) {
+func newWorks(ctx context.Context, n int, r *rig, price ledger.Msat, seller func(i int) ledger.AccountNo) ([]work, error) {
 	works, errs, seqs := make([]work, n), make([]error, registrars), make([]uint64, registrars)
 	var wait sync.WaitGroup
 	for k := range registrars {
 		wait.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(k)))
 			for i := k; i < n && errs[k] == nil && ctx.Err() == nil; i += registrars {
-				works[i], seqs[k], errs[k] = newWork(r, seller, random)
+				works[i], seqs[k], errs[k] = newWork(r, seller(i), price, random)
 			}
 		})
 	}
@@ -183,7 +184,7 @@ func newWorks(ctx context.Context, n int, r *rig, seller ledger.AccountNo) ([]wo
 	return works, errors.Join(append(errs, ctx.Err())...)
 }
 
-func newWork(r *rig, seller ledger.AccountNo, random *rand.Rand) (work, uint64, error) {
+func newWork(r *rig, seller ledger.AccountNo, price ledger.Msat, random *rand.Rand) (work, uint64, error) {
 	id := ledger.ContentID(newID(random.Uint64(), random))
 	sealed, err := seal.Seal(io.Discard, strings.NewReader("a work"), r.ring.Public(), origin, id)
 	if err != nil {
@@ -198,14 +199,14 @@ func newWork(r *rig, seller ledger.AccountNo, random *rand.Rand) (work, uint64, 
 		return work{}, 0, err
 	}
 	_, a, err := r.hub.Register(hub.Offer{Seller: seller, Header: sealed.Header, Commitment: sealed.Commitment, Title: "a work",
-		Price: unlockPrice, Size: uint64(sealed.Size), FileSHA256: sealed.SHA256})
+		Price: price, Size: uint64(sealed.Size), FileSHA256: sealed.SHA256})
 	if err != nil {
 		return work{}, 0, err
 	}
 	if a.Result() != ledger.Done {
 		return work{}, 0, fmt.Errorf("registering a work was %v", a.Result())
 	}
-	w := work{key: base64.StdEncoding.AppendEncode(nil, key[:])}
+	w := work{number: id, key: base64.StdEncoding.AppendEncode(nil, key[:])}
 	hex.Encode(w.id[:], id[:])
 	return w, a.Seq(), nil
 }

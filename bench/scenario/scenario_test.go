@@ -75,7 +75,7 @@ func TestRefused(t *testing.T) {
 		"thresholds = [\"rate\"]\n" + good:                          "is not a threshold",
 		"[population]\npayers = 0\n" + good:                         "population.payers: 0",
 		"[population]\nchannels = 15000\n" + good:                   "multiple",
-		"[population]\nfunds_msat = 9000000000000000000\n" + good:  "more than there is bitcoin",
+		"[population]\nfunds_msat = 9000000000000000000\n" + good:   "more than there is bitcoin",
 		"[population]\nfunds_msat = 0\n" + good:                     "does not pay for one op",
 		"[population]\npayers = 10000000\nworks = 1000000\n" + good: "product",
 		"[skew]\npayees = \"zipf 9\"\n" + good:                      "zipf",

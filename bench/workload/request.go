@@ -25,6 +25,7 @@ const (
 	Unknown  Outcome = iota // nobody has said
 	Done                    // it was carried out
 	Repeated                // it was carried out before, and nothing has happened now
+	Either                  // one of the two: the answer does not tell which
 	Refused                 // it never will be
 )
 
@@ -35,6 +36,7 @@ type Request struct {
 	Outcomes []Outcome // as long as Ops
 	Secret   bool      // of a request that is one unlock: the answer had the work's secret, the right one. Batches bring none
 	Refusal  string    // the word for why the first op that was refused was
+	Repeats  int       // how many of the Either were repeats
 
 	attempts int  // that were begun
 	settled  bool // it is in the tally
@@ -42,12 +44,12 @@ type Request struct {
 
 // reset makes it a request that nobody has answered.
 func (r *Request) reset(payer int) {
-	r.Payer, r.Ops, r.Outcomes, r.Secret, r.Refusal, r.attempts, r.settled = payer, r.Ops[:0], r.Outcomes[:0], false, "", 0, false
+	r.Payer, r.Ops, r.Outcomes, r.Secret, r.Refusal, r.Repeats, r.attempts, r.settled = payer, r.Ops[:0], r.Outcomes[:0], false, "", 0, 0, false
 }
 
 // Forget takes back what an attempt has filled in, before the next.
 func (r *Request) Forget() {
 	clear(r.Outcomes)
-	r.Secret, r.Refusal = false, ""
+	r.Secret, r.Refusal, r.Repeats = false, "", 0
 	r.attempts++
 }

@@ -139,6 +139,7 @@ func (s *Source) Answered(r *Request) {
 		return
 	}
 	r.settled = true
+	fresh := 0 // that cannot be repeats
 	for i := range r.Ops {
 		switch r.Outcomes[i] {
 		case Done:
@@ -147,6 +148,9 @@ func (s *Source) Answered(r *Request) {
 		case Repeated:
 			s.Tally.Repeated++
 			s.repeated(r, &r.Ops[i])
+		case Either:
+			s.Tally.Done++
+			fresh += s.either(r, &r.Ops[i])
 		case Refused:
 			s.Tally.Refused++
 			s.refused(r, &r.Ops[i])
@@ -154,6 +158,24 @@ func (s *Source) Answered(r *Request) {
 			s.lie("op %d of a request that was answered has no outcome", i)
 		}
 	}
+	s.Tally.Done -= uint64(r.Repeats)
+	s.Tally.Repeated += uint64(r.Repeats)
+	if r.attempts <= 1 && r.Repeats > len(r.Ops)-fresh {
+		s.lie("of %d ops that were sent once %d are said to be repeats", fresh, r.Repeats-(len(r.Ops)-fresh))
+	}
+}
+
+// either takes an op that was done now or before, and returns 1 if it is certain that it was not before it was sent.
+func (s *Source) either(r *Request, op *Op) (fresh int) {
+	switch {
+	case op.Kind == Unlock && s.owns(r.Payer, op.Object):
+		return 0
+	case op.Kind == Unlock && s.askedFor(r.Payer, op.Object), op.Kind == Advance && len(s.open) > 0:
+		s.done(r, op)
+		return 0
+	}
+	s.done(r, op)
+	return 1
 }
 
 // Lost keeps a request whose outcome is not known, to ask again at the end. It says whether there is room for more of them.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"unicode"
 
+	"github.com/millrace/millrace/bench"
 	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/hub/keyring"
 	"github.com/millrace/millrace/hub/seal"
@@ -28,6 +29,7 @@ const (
 	exitUnreachable = 4
 	exitFile        = 5
 	exitData        = 6
+	exitFailed      = 7
 	exitInterrupted = 130
 )
 
@@ -41,6 +43,7 @@ const exitCodes = `Exit codes:
   5    the file is not a sealed work, is corrupt, or is not the one that was registered; a backup is damaged; a receipt or
        proof does not verify
   6    the data folder cannot be used
+  7    a bench has failed: a threshold does not hold, or the books do not agree with what was acknowledged
   130  interrupted by a signal
 
 An error is one line on stderr. With --json it is also on stdout, as
@@ -136,6 +139,8 @@ func classify(err error) failure {
 		f.exit, f.Code = exitFile, "no_proof"
 	case is(tlog.ErrProof):
 		f.exit, f.Code = exitFile, "proof_fails"
+	case is(bench.ErrFailed):
+		f.exit, f.Code = exitFailed, "bench_failed"
 	case is(errDiffers):
 		f.exit, f.Code = exitFile, "differs"
 	case is(backup.ErrDamaged):

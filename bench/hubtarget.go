@@ -1,0 +1,188 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/millrace/millrace/bench/generator"
+	"github.com/millrace/millrace/bench/workload"
+	"github.com/millrace/millrace/ledger"
+)
+
+// hubTarget is this program's hub, in a process of its own on a data folder of its own, spoken to over loopback.
+type hubTarget struct {
+	c       *Config
+	plan    *workload.Plan
+	dir     string // the parent of the hub's data folder
+	rig     *rig   // knows the folder; no hub is open in it while the process runs
+	process *process
+	name    string
+
+	accounts []ledger.AccountNo
+	channels []uint32
+	works    []work
+	tokens   []string // by payer
+}
+
+// newHubTarget makes a data folder with the population of a plan, and starts a hub on it.
+func newHubTarget(ctx context.Context, c *Config, plan *workload.Plan, dir string) (t *hubTarget, err error) {
+	t = &hubTarget{c: c, plan: plan, dir: dir}
+	if t.rig, err = newRig(ctx, c, dir); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.rig.close()) }()
+	if err := t.populate(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.rig.close(); err != nil {
+		return nil, err
+	}
+	return t, t.Start()
+}
+
+// populate makes the accounts, channels and works of the plan, and a token for each payer.
+func (t *hubTarget) populate(ctx context.Context) error {
+	b, p := newBuilder(ctx, t.rig.submit), t.plan
+	n := p.Scenario.Population
+	var err error
+	if t.accounts, err = b.accounts(p.Accounts(), 0); err != nil {
+		return err
+	}
+	payers := t.accounts[:n.Payers]
+	if n.Funds > 0 {
+		if err := b.credit(payers, ledger.Msat(p.Available+p.ChannelFunds*uint64(p.PerPayer))); err != nil {
+			return err
+		}
+	}
+	channels, err := b.channels(n.Channels, ledger.Msat(p.ChannelFunds), func(i int) (payer, payee ledger.AccountNo) {
+		return t.accounts[p.Payer(i)], t.accounts[p.Payee[i]]
+	})
+	if err != nil {
+		return err
+	}
+	for _, made := range channels {
+		t.channels = append(t.channels, made.channel)
+	}
+	if t.works, err = newWorks(ctx, n.Works, t.rig, ledger.Msat(n.Price), func(i int) ledger.AccountNo { return t.accounts[p.Seller(i)] }); err != nil {
+		return err
+	}
+	t.tokens, err = t.rig.tokens(payers)
+	return err
+}
+
+// Name says which hub it is.
+func (t *hubTarget) Name() string { return "millrace" }
+
+// Connect makes a connection.
+func (t *hubTarget) Connect(int) (generator.Session, error) {
+	c, err := dial(t.process.addr)
+	if err != nil {
+		return nil, err
+	}
+	return &hubSession{target: t, conn: c}, nil
+}
+
+// Kill ends the hub as a crash does.
+func (t *hubTarget) Kill() error { return t.process.kill() }
+
+// Start starts it, or starts it again where it was.
+func (t *hubTarget) Start() error {
+	listen := anyPort
+	if t.process != nil {
+		listen = t.process.addr
+	}
+	p, err := newProcess(t.c, t.rig.dir, listen)
+	if err == nil {
+		t.process = p
+	}
+	return err
+}
+
+// Freeze stops all its threads, or lets them go on.
+func (t *hubTarget) Freeze(stopped bool) error {
+	by := syscall.SIGCONT
+	if stopped {
+		by = syscall.SIGSTOP
+	}
+	if err := t.process.cmd.Process.Signal(by); err != nil {
+		return fmt.Errorf("stopping a hub, or letting it go on: %w", err)
+	}
+	return nil
+}
+
+// Slow is not there yet: a hub's disk is not in the suite's hands.
+func (t *hubTarget) Slow(time.Duration) error { return generator.ErrNoFault }
+
+// clockTicks is the unit of CPU times in /proc, in a second: USER_HZ, which is 100 on all of Linux's machines that Go runs on.
+const clockTicks = 100
+
+// Using is what the hub's process uses.
+func (t *hubTarget) Using() (u generator.Using, err error) {
+	pid := strconv.Itoa(t.process.cmd.Process.Pid)
+	text, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	if err != nil {
+		return u, fmt.Errorf("reading what a hub uses: %w", err)
+	}
+	// The fields behind the name, which stands in parentheses and may hold anything: see proc(5).
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 13 {
+		return u, errors.New("reading what a hub uses: /proc has changed")
+	}
+	for _, f := range fields[11:13] { // utime, stime
+		ticks, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return u, fmt.Errorf("reading what a hub uses: %w", err)
+		}
+		u.CPU += time.Duration(ticks) * time.Second / clockTicks
+	}
+	var m memoryUse
+	if err := m.read(pid); err != nil {
+		return u, err
+	}
+	u.Memory = int64(m.now * 1e6)
+	u.Disk, err = diskUsage(t.rig.dir)
+	return u, err
+}
+
+// Books stops the hub, opens its folder as a start does, and reads everybody's balance.
+func (t *hubTarget) Books(ctx context.Context) (*workload.Books, error) {
+	if err := t.process.stop(); err != nil {
+		return nil, err
+	}
+	n := t.plan.Scenario.Population
+	b := &workload.Books{Cut: uint64(ledger.FeeOf(ledger.Msat(n.Price), feePPM))}
+	return b, t.rig.verify(ctx, func(s *ledger.State) error {
+		for _, no := range t.accounts {
+			a, ok := s.Account(no)
+			if !ok {
+				return fmt.Errorf("account %v is not there any more", no)
+			}
+			b.Balances = append(b.Balances, a.Available)
+		}
+		for _, no := range t.channels {
+			c, ok := s.Channel(ledger.ChannelNo(no))
+			if !ok {
+				return fmt.Errorf("channel %v is not there any more", ledger.ChannelNo(no))
+			}
+			b.Totals = append(b.Totals, uint64(c.Total))
+		}
+		counts := s.Counts()
+		b.Owned = int64(counts.Unlocks - counts.Contents) // a seller owns what is his
+		return nil
+	})
+}
+
+// Close ends the hub. Its folder is the caller's.
+func (t *hubTarget) Close() error {
+	if t.process == nil {
+		return nil
+	}
+	return t.process.kill()
+}

@@ -1,0 +1,52 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/millrace/millrace/bench/generator"
+	"github.com/millrace/millrace/bench/scenario"
+	"github.com/millrace/millrace/bench/workload"
+)
+
+// ErrFailed is what a load ends with that a threshold does not hold of, or whose books do not agree with what was acknowledged.
+var ErrFailed = errors.New("failed")
+
+// Targets are the payment systems that a scenario can be run against.
+func Targets() []string { return []string{"millrace"} }
+
+// RunScenario puts a target under a scenario's load, and verifies its books. The target is started for it, in a temporary folder that is removed
+// at the end. What was measured so far is returned when the context ends before the load does.
+func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target string, live func(generator.Interval)) (r *generator.Result, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if onMemory(cfg.Dir) {
+		fmt.Fprintf(cfg.Progress, "warning: %s lies in memory, where a sync costs nothing: name a folder on a disk with --dir\n", cfg.Dir)
+	}
+	dir, err := os.MkdirTemp(cfg.Dir, "millrace-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("bench: making a folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	plan := workload.NewPlan(s)
+	fmt.Fprintf(cfg.Progress, "%s: making %d accounts, %d channels and %d works\n", s.Name, plan.Accounts(), s.Population.Channels, s.Population.Works)
+	t, err := newTarget(ctx, &cfg, plan, target, dir)
+	if err != nil {
+		return nil, fmt.Errorf("bench: starting %s: %w", target, err)
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	return generator.New(generator.Config{Plan: plan, Target: t, Live: live}).Run(ctx)
+}
+
+func newTarget(ctx context.Context, c *Config, plan *workload.Plan, name, dir string) (generator.Target, error) {
+	if name != "millrace" {
+		return nil, fmt.Errorf("no target %q: want one of %q", name, Targets())
+	}
+	if c.Command == nil {
+		return nil, errors.New("millrace needs a command to run")
+	}
+	return newHubTarget(ctx, c, plan, dir)
+}
