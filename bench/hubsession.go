@@ -88,7 +88,7 @@ func (s *hubSession) single(r *workload.Request) error {
 	}
 	r.Secret = op.Kind == workload.Unlock && bytes.Contains(body, s.target.works[op.Object].key)
 	if status >= 400 {
-		r.Outcomes[0], r.Refusal = workload.Refused, problemCode(body)
+		refuse(r, 0, problemCode(body))
 		return nil
 	}
 	switch {
@@ -167,6 +167,10 @@ func (s *hubSession) records(r *workload.Request) {
 	}
 }
 
+// reached is what the hub refuses an advance with whose channel has paid more than the total already. All totals of a channel are this
+// worker's, each larger than the one before: it was paid by an attempt whose answer was lost, and then a larger one.
+const reached = ledger.TotalBelow
+
 // results reads the binary form of what became of a batch.
 func results(r *workload.Request, body []byte) error {
 	const headSize, refusalSize = resultsSize, 8
@@ -192,11 +196,20 @@ func results(r *workload.Request, body []byte) error {
 		if int(i) >= len(r.Ops) || r.Outcomes[i] == workload.Refused {
 			return fmt.Errorf("%w: a refusal of op %d", generator.ErrAnswer, i)
 		}
-		if r.Outcomes[i] = workload.Refused; r.Refusal == "" {
-			r.Refusal = ledger.Result(binary.LittleEndian.Uint16(body[at+4:])).String()
-		}
+		refuse(r, int(i), ledger.Result(binary.LittleEndian.Uint16(body[at+4:])).String())
 	}
 	return nil
+}
+
+// refuse notes that an op was refused.
+func refuse(r *workload.Request, i int, word string) {
+	if r.Ops[i].Kind == workload.Advance && word == reached.String() {
+		r.Outcomes[i] = workload.Repeated
+		return
+	}
+	if r.Outcomes[i] = workload.Refused; r.Refusal == "" {
+		r.Refusal = word
+	}
 }
 
 // texts writes a batch in JSON, as an array or line by line.
@@ -267,9 +280,7 @@ func result(r *workload.Request, i int, text []byte) error {
 	case "repeated":
 		r.Outcomes[i] = workload.Repeated
 	default:
-		if r.Outcomes[i] = workload.Refused; r.Refusal == "" {
-			r.Refusal = string(word)
-		}
+		refuse(r, i, string(word))
 	}
 	return nil
 }

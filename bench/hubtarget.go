@@ -23,7 +23,7 @@ type hubTarget struct {
 	dir     string // the parent of the hub's data folder
 	rig     *rig   // knows the folder; no hub is open in it while the process runs
 	process *process
-	name    string
+	before  time.Duration // CPU of the processes before this one
 
 	accounts []ledger.AccountNo
 	channels []uint32
@@ -90,7 +90,12 @@ func (t *hubTarget) Connect(int) (generator.Session, error) {
 }
 
 // Kill ends the hub as a crash does.
-func (t *hubTarget) Kill() error { return t.process.kill() }
+func (t *hubTarget) Kill() error {
+	if u, err := t.Using(); err == nil {
+		t.before = u.CPU
+	}
+	return t.process.kill()
+}
 
 // Start starts it, or starts it again where it was.
 func (t *hubTarget) Start() error {
@@ -135,6 +140,7 @@ func (t *hubTarget) Using() (u generator.Using, err error) {
 	if len(fields) < 13 {
 		return u, errors.New("reading what a hub uses: /proc has changed")
 	}
+	u.CPU = t.before
 	for _, f := range fields[11:13] { // utime, stime
 		ticks, err := strconv.ParseInt(f, 10, 64)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/bench/scenario"
@@ -14,6 +15,9 @@ import (
 // ErrFailed is what a load ends with that a threshold does not hold of, or whose books do not agree with what was acknowledged.
 var ErrFailed = errors.New("failed")
 
+// ErrTarget is returned, wrapped, for the name of a payment system that the suite does not know.
+var ErrTarget = errors.New("no such target")
+
 // Targets are the payment systems that a scenario can be run against.
 func Targets() []string { return []string{"millrace"} }
 
@@ -22,6 +26,9 @@ func Targets() []string { return []string{"millrace"} }
 func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target string, live func(generator.Interval)) (r *generator.Result, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if !slices.Contains(Targets(), target) {
+		return nil, fmt.Errorf("%w: %q; want one of %q", ErrTarget, target, Targets())
 	}
 	if onMemory(cfg.Dir) {
 		fmt.Fprintf(cfg.Progress, "warning: %s lies in memory, where a sync costs nothing: name a folder on a disk with --dir\n", cfg.Dir)
@@ -33,7 +40,7 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	plan := workload.NewPlan(s)
 	fmt.Fprintf(cfg.Progress, "%s: making %d accounts, %d channels and %d works\n", s.Name, plan.Accounts(), s.Population.Channels, s.Population.Works)
-	t, err := newTarget(ctx, &cfg, plan, target, dir)
+	t, err := newTarget(ctx, &cfg, plan, dir)
 	if err != nil {
 		return nil, fmt.Errorf("bench: starting %s: %w", target, err)
 	}
@@ -41,10 +48,7 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 	return generator.New(generator.Config{Plan: plan, Target: t, Live: live}).Run(ctx)
 }
 
-func newTarget(ctx context.Context, c *Config, plan *workload.Plan, name, dir string) (generator.Target, error) {
-	if name != "millrace" {
-		return nil, fmt.Errorf("no target %q: want one of %q", name, Targets())
-	}
+func newTarget(ctx context.Context, c *Config, plan *workload.Plan, dir string) (generator.Target, error) {
 	if c.Command == nil {
 		return nil, errors.New("millrace needs a command to run")
 	}

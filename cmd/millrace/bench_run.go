@@ -32,6 +32,9 @@ func newBenchRunCommand() *cobra.Command {
 			cfg := bench.Config{Dir: dir, Progress: cmd.ErrOrStderr(), Serve: serveBench, ServeNoop: serveNoop, Command: itself}
 			live := func(i generator.Interval) { liveLine(cmd.ErrOrStderr(), i) }
 			r, err := bench.RunScenario(cmd.Context(), cfg, s, target, live)
+			if errors.Is(err, bench.ErrTarget) {
+				return usage("%w", err)
+			}
 			if r == nil {
 				return err
 			}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/millrace/millrace/bench"
+	"github.com/millrace/millrace/bench/scenario"
+)
+
+const everything = `
+workers = 5
+warmup = "100ms"
+duration = "%s"
+[population]
+payers = 40
+payees = 9
+channels = 120
+works = 30
+funds_msat = 1_000_000_000
+[skew]
+payees = "zipf 1.0"
+[mix]
+advance = 5
+transfer = 4
+unlock = 1
+history = %d
+[request]
+ops = %d
+encoding = "%s"
+most_msat = 20
+[retry]
+attempts = 20
+backoff = "20ms"
+timeout = "5s"
+`
+
+func runBench(t *testing.T, text string) {
+	t.Helper()
+	s, err := scenario.Parse([]byte(text), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var progress strings.Builder
+	cfg := bench.Config{
+		Dir: t.TempDir(), Serve: serveBench, ServeNoop: serveNoop, Progress: &progress,
+		Command: func(args ...string) *exec.Cmd {
+			c := itself(args...)
+			c.Env = append(c.Env, "BE_MILLRACE=1")
+			return c
+		},
+	}
+	r, err := bench.RunScenario(t.Context(), cfg, s, "millrace", nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &progress)
+	}
+	if !r.Passed() || !r.Verdict.Agree || r.Counts.Ops == 0 || r.Counts.Refused > 0 || r.Counts.Failed > 0 {
+		t.Errorf("%+v %+v %v %v", r.Verdict, r.Counts, r.Refusals, r.Errors)
+	}
+	for _, f := range r.Faults {
+		if f.Err != "" {
+			t.Errorf("fault %s: %s", f.Kind, f.Err)
+		}
+	}
+	if len(s.Faults) > 0 && (len(r.Faults) == 0 || r.Counts.Errors == 0) {
+		t.Errorf("%d faults happened, %d attempts had no answer", len(r.Faults), r.Counts.Errors)
+	}
+	if r.System == nil || r.System.Memory == 0 || r.Generator.CPU <= 0 {
+		t.Errorf("used: %+v by the hub, %+v by the generator", r.System, r.Generator)
+	}
+	if left, err := os.ReadDir(cfg.Dir); err != nil || len(left) != 0 {
+		t.Errorf("left in the folder: %v, %v", left, err)
+	}
+}
+
+// TestBenchRun holds that a hub keeps its books under every kind of request, in every encoding.
+func TestBenchRun(t *testing.T) {
+	for _, c := range []struct {
+		ops, history int
+		encoding     scenario.Encoding
+	}{{1, 2, scenario.Binary}, {100, 0, scenario.Binary}, {30, 1, scenario.Lines}, {30, 0, scenario.JSON}} {
+		t.Run(fmt.Sprintf("%d %s", c.ops, c.encoding), func(t *testing.T) {
+			runBench(t, fmt.Sprintf(everything, "400ms", c.history, c.ops, c.encoding))
+		})
+	}
+}
+
+// TestBenchFaults holds the same where the hub is killed, stopped for a while and left without waiting for its answer.
+func TestBenchFaults(t *testing.T) {
+	for _, fault := range []string{
+		"kind = \"kill\"\nat = \"200ms\"\nevery = \"600ms\"",
+		"kind = \"freeze\"\nat = \"200ms\"\nfor = \"300ms\"\n[[faults]]\nkind = \"vanish\"\nat = \"20ms\"\nevery = \"20ms\"",
+	} {
+		for _, ops := range []int{1, 50} {
+			runBench(t, fmt.Sprintf(everything, "1s", 1, ops, "binary")+"[[faults]]\n"+fault+"\n")
+		}
+	}
+}
+
+func TestBenchRunRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bad.toml")
+	if err := os.WriteFile(file, []byte("speed = 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		`no key "speed"`:           {file},
+		`no "nosuch" comes`:        {"nosuch"},
+		`no such target: "abacus"`: {"tips", "--target", "abacus"},
+		"accepts 1 arg":            {},
+	} {
+		fails(t, exitUsage, want, append([]string{"bench", "run"}, args...)...)
+	}
+	if f := classify(fmt.Errorf("%w: p99", bench.ErrFailed)); f.exit != exitFailed {
+		t.Errorf("a failed bench has exit code %d", f.exit)
+	}
+}
