@@ -59,7 +59,7 @@ func (w *worker) open(ctx context.Context) {
 		due := w.began.Add(at)
 		now := time.Now()
 		if wait := due.Sub(now); wait > 0 {
-			if !sleep(ctx, wait) {
+			if !sleepUntil(ctx, due) {
 				return
 			}
 			now = time.Now()
@@ -163,6 +163,20 @@ func (w *worker) once(r *workload.Request) (err error) {
 
 // vanishAfter is how long a worker that vanishes waits for its answer: so short that the request has mostly been sent, and no more.
 const vanishAfter = 200 * time.Microsecond
+
+// exact is how long before a time a worker begins to take it exactly.
+const exact = 2 * time.Millisecond
+
+// sleepUntil waits for a time, and never returns before it; false: the context ended first.
+func sleepUntil(ctx context.Context, due time.Time) bool {
+	if wait := time.Until(due); wait > exact && !sleep(ctx, wait-exact) {
+		return false
+	}
+	for wait := time.Until(due); wait > 0; wait = time.Until(due) {
+		nap(wait)
+	}
+	return ctx.Err() == nil
+}
 
 // sleep waits; false: the context ended before.
 func sleep(ctx context.Context, d time.Duration) bool {
