@@ -103,7 +103,9 @@ func (g *Generator) Load(ctx context.Context, s *scenario.Scenario) (*Result, er
 	faults.Wait()
 	enough()
 	watched.Wait()
-	r.Seconds = max(ended.Sub(warm).Seconds(), 0)
+	if r.Seconds = max(ended.Sub(warm).Seconds(), 0); p != nil && !r.Stopped { // the last request of an open loop comes before its end
+		r.Seconds = max(r.Seconds, s.Length().Seconds())
+	}
 	watch.finish(r)
 	var errs []error
 	for _, w := range workers {
