@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/bench/scenario"
@@ -27,8 +26,8 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(Targets(), target) {
-		return nil, fmt.Errorf("%w: %q; want one of %q", ErrTarget, target, Targets())
+	if err := knows(target); err != nil {
+		return nil, err
 	}
 	if onMemory(cfg.Dir) {
 		fmt.Fprintf(cfg.Progress, "warning: %s lies in memory, where a sync costs nothing: name a folder on a disk with --dir\n", cfg.Dir)
@@ -50,7 +49,7 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 
 func newTarget(ctx context.Context, c *Config, plan *workload.Plan, dir string) (generator.Target, error) {
 	if c.Command == nil {
-		return nil, errors.New("millrace needs a command to run")
+		return nil, errNoCommand
 	}
 	return newHubTarget(ctx, c, plan, dir)
 }

@@ -17,7 +17,9 @@ import (
 
 // newBenchRunCommand is `millrace bench run`.
 func newBenchRunCommand() *cobra.Command {
-	var target, dir string
+	var dir string
+	var targets []string
+	var rounds int
 	c := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "put a payment system under a load, and hold its books against what it acknowledged",
@@ -31,27 +33,28 @@ func newBenchRunCommand() *cobra.Command {
 			}
 			cfg := bench.Config{Dir: dir, Progress: cmd.ErrOrStderr(), Serve: serveBench, ServeNoop: serveNoop, Command: itself}
 			live := func(i generator.Interval) { liveLine(cmd.ErrOrStderr(), i) }
-			r, err := bench.RunScenario(cmd.Context(), cfg, s, target, live)
+			o, err := bench.Versus(cmd.Context(), cfg, s, targets, rounds, live)
 			if errors.Is(err, bench.ErrTarget) {
 				return usage("%w", err)
 			}
-			if r == nil {
+			if o == nil || len(o.Results) == 0 {
 				return err
 			}
 			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
 				e := json.NewEncoder(cmd.OutOrStdout())
 				e.SetIndent("", "  ")
-				err = errors.Join(err, e.Encode(r))
+				err = errors.Join(err, e.Encode(o))
 			} else {
-				err = errors.Join(err, reportText(cmd.OutOrStdout(), r))
+				err = errors.Join(err, outcomeText(cmd.OutOrStdout(), o))
 			}
-			if err == nil && !r.Passed() {
-				err = fmt.Errorf("%w: %s", bench.ErrFailed, strings.Join(r.Failures(), "; "))
+			if err == nil && !o.Passed() {
+				err = fmt.Errorf("%w: %s", bench.ErrFailed, strings.Join(o.Failures(), "; "))
 			}
 			return err
 		},
 	}
-	c.Flags().StringVar(&target, "target", "millrace", "payment system: "+strings.Join(bench.Targets(), ", "))
+	c.Flags().StringSliceVar(&targets, "target", []string{"millrace"}, "payment system (may be repeated; the first is held against each other one): "+strings.Join(bench.Targets(), ", "))
+	c.Flags().IntVar(&rounds, "rounds", 1, "runs of each target, taking turns")
 	c.Flags().StringVar(&dir, "dir", "", "folder for the temporary data, best on the disk that a hub would use (default the system's)")
 	return c
 }
@@ -67,6 +70,21 @@ func liveLine(w io.Writer, i generator.Interval) {
 		fmt.Fprintf(w, "  errors %d, refused %d, dropped %d", i.Errors, i.Refused, i.Dropped)
 	}
 	fmt.Fprintln(w)
+}
+
+// outcomeText is all runs, and the ratios.
+func outcomeText(w io.Writer, o *bench.Outcome) error {
+	for _, r := range o.Results {
+		if err := reportText(w, r); err != nil {
+			return err
+		}
+	}
+	for _, q := range o.Ratios {
+		if _, err := fmt.Fprintln(w, q); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func reportText(w io.Writer, r *generator.Result) error {

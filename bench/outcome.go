@@ -1,0 +1,130 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/bench/generator"
+	"github.com/millrace/millrace/bench/scenario"
+)
+
+// Outcome is what a scenario came to against one target or several.
+type Outcome struct {
+	Targets []string            `json:"targets"` // as they were asked for
+	Rounds  int                 `json:"rounds"`  // that were begun
+	Results []*generator.Result `json:"results"` // in the order in which they ran: each round has each target once
+	Ratios  []Ratio             `json:"ratios,omitempty"`
+}
+
+// Ratio is how many times the ops a second of one target those of another are, round by round.
+type Ratio struct {
+	Of     string    `json:"of"`
+	To     string    `json:"to"`
+	Rounds []float64 `json:"rounds"`
+	Median float64   `json:"median"`
+	Least  float64   `json:"least"`
+	Most   float64   `json:"most"`
+}
+
+// maxRuns bounds the targets times the rounds of one outcome.
+const maxRuns = 1000
+
+// Versus puts targets under a scenario's load, one after the other, and all of them again for so many rounds in all, so that what the
+// machine does meanwhile falls upon each of them. Each run has a target and a population of its own. What was measured so far is returned
+// when the context ends, or a run fails.
+func Versus(ctx context.Context, cfg Config, s *scenario.Scenario, targets []string, rounds int, live func(generator.Interval)) (*Outcome, error) {
+	if rounds < 1 || len(targets) < 1 || rounds > maxRuns/len(targets) {
+		return nil, fmt.Errorf("%w: %d rounds of %d targets; want one at least, and %d runs at most", ErrTarget, rounds, len(targets), maxRuns)
+	}
+	for i, t := range targets {
+		if err := knows(t); err != nil {
+			return nil, err
+		}
+		if slices.Contains(targets[:i], t) {
+			return nil, fmt.Errorf("%w: %q is named twice: for several runs there are rounds", ErrTarget, t)
+		}
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	o := &Outcome{Targets: targets}
+	for o.Rounds < rounds && ctx.Err() == nil {
+		o.Rounds++
+		for _, t := range targets {
+			if rounds*len(targets) > 1 {
+				fmt.Fprintf(cfg.Progress, "round %d of %d: %s\n", o.Rounds, rounds, t)
+			}
+			r, err := RunScenario(ctx, cfg, s, t, live)
+			if r != nil {
+				o.Results = append(o.Results, r)
+				o.compare()
+			}
+			if err != nil {
+				return o, err
+			}
+			if ctx.Err() != nil {
+				break
+			}
+		}
+	}
+	return o, nil
+}
+
+// compare holds the first target against each of the others, in the rounds that both have done.
+func (o *Outcome) compare() {
+	n := len(o.Targets)
+	o.Ratios = nil
+	for i := 1; i < n; i++ {
+		q := Ratio{Of: o.Targets[0], To: o.Targets[i]}
+		for at := 0; at+i < len(o.Results); at += n {
+			if rate := o.Results[at+i].Rate; rate > 0 {
+				q.Rounds = append(q.Rounds, o.Results[at].Rate/rate)
+			}
+		}
+		if len(q.Rounds) == 0 {
+			continue
+		}
+		sorted := slices.Sorted(slices.Values(q.Rounds))
+		m := len(sorted)
+		q.Median, q.Least, q.Most = (sorted[(m-1)/2]+sorted[m/2])/2, sorted[0], sorted[m-1]
+		o.Ratios = append(o.Ratios, q)
+	}
+}
+
+// Passed says whether every run has.
+func (o *Outcome) Passed() bool {
+	return !slices.ContainsFunc(o.Results, func(r *generator.Result) bool { return !r.Passed() })
+}
+
+// Failures are what did not hold, in words, with the target where there are several.
+func (o *Outcome) Failures() (all []string) {
+	for _, r := range o.Results {
+		for _, f := range r.Failures() {
+			if len(o.Results) > 1 {
+				f = r.Target + ": " + f
+			}
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// String is a ratio, in a line.
+func (q Ratio) String() string {
+	return fmt.Sprintf("%s / %s: %.3g times (%.3g to %.3g in %d rounds)", q.Of, q.To, q.Median, q.Least, q.Most, len(q.Rounds))
+}
+
+// knows says whether a target's name is one that can be run, or what is wrong with it.
+func knows(target string) error {
+	name, _, _ := strings.Cut(target, "=")
+	if !slices.Contains(Targets(), name) {
+		return fmt.Errorf("%w: %q; want one of %q", ErrTarget, target, Targets())
+	}
+	return nil
+}
+
+// errNoCommand is why the hub of this program cannot be started.
+var errNoCommand = errors.New("millrace needs a command to run")

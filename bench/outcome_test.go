@@ -1,0 +1,52 @@
+package bench
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/millrace/millrace/bench/generator"
+	"github.com/millrace/millrace/bench/scenario"
+)
+
+func TestRatios(t *testing.T) {
+	o := &Outcome{Targets: []string{"a", "b", "c"}}
+	for _, rate := range []float64{100, 10, 0, 90, 30, 2, 80, 4} {
+		o.Results = append(o.Results, &generator.Result{Target: "x", Rate: rate, Verdict: generator.Verdict{Agree: true}})
+	}
+	o.compare()
+	if len(o.Ratios) != 2 || o.Ratios[0].Median != 10 || o.Ratios[0].Least != 3 || o.Ratios[0].Most != 20 || o.Ratios[1].Median != 45 {
+		t.Errorf("%+v", o.Ratios)
+	}
+	if got := o.Ratios[0].String(); got != "a / b: 10 times (3 to 20 in 3 rounds)" {
+		t.Errorf("%q", got)
+	}
+	if !o.Passed() {
+		t.Error("failed")
+	}
+	o.Results[1].Verdict = generator.Verdict{Lies: []string{"twice"}}
+	if f := o.Failures(); o.Passed() || len(f) != 1 || f[0] != "x: twice" {
+		t.Errorf("%q", f)
+	}
+}
+
+func TestVersusRefused(t *testing.T) {
+	s, err := scenario.Load("tips")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, c := range map[string]struct {
+		targets []string
+		rounds  int
+	}{
+		"want one at least": {nil, 1},
+		"0 rounds":          {[]string{"millrace"}, 0},
+		"1000 runs":         {[]string{"millrace"}, 1001},
+		"named twice":       {[]string{"millrace", "millrace"}, 2},
+		`"abacus"`:          {[]string{"millrace", "abacus"}, 2},
+	} {
+		if o, err := Versus(t.Context(), Config{}, s, c.targets, c.rounds, nil); o != nil || !errors.Is(err, ErrTarget) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, %v", want, o, err)
+		}
+	}
+}
