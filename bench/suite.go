@@ -23,28 +23,46 @@ func Targets() []string { return []string{"millrace"} }
 // RunScenario puts a target under a scenario's load, and verifies its books. The target is started for it, in a temporary folder that is removed
 // at the end. What was measured so far is returned when the context ends before the load does.
 func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target string, live func(generator.Interval)) (r *generator.Result, err error) {
+	err = loaded(ctx, cfg, s, target, live, func(g *generator.Generator) (err error) {
+		r, err = g.Run(ctx)
+		return err
+	})
+	return r, err
+}
+
+// FindKnee looks for the highest rate at which a target holds an objective, under a scenario's requests: see generator.Generator.Knee.
+func FindKnee(ctx context.Context, cfg Config, s *scenario.Scenario, target string, search generator.Search) (k *generator.Knee, err error) {
+	err = loaded(ctx, cfg, s, target, nil, func(g *generator.Generator) (err error) {
+		k, err = g.Knee(ctx, search)
+		return err
+	})
+	return k, err
+}
+
+// loaded starts a target with a scenario's population, and has something done to it.
+func loaded(ctx context.Context, cfg Config, s *scenario.Scenario, target string, live func(generator.Interval), do func(*generator.Generator) error) (err error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := knows(target); err != nil {
-		return nil, err
+		return err
 	}
 	if onMemory(cfg.Dir) {
 		fmt.Fprintf(cfg.Progress, "warning: %s lies in memory, where a sync costs nothing: name a folder on a disk with --dir\n", cfg.Dir)
 	}
 	dir, err := os.MkdirTemp(cfg.Dir, "millrace-bench-")
 	if err != nil {
-		return nil, fmt.Errorf("bench: making a folder: %w", err)
+		return fmt.Errorf("bench: making a folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	plan := workload.NewPlan(s)
 	fmt.Fprintf(cfg.Progress, "%s: making %d accounts, %d channels and %d works\n", s.Name, plan.Accounts(), s.Population.Channels, s.Population.Works)
 	t, err := newTarget(ctx, &cfg, plan, dir)
 	if err != nil {
-		return nil, fmt.Errorf("bench: starting %s: %w", target, err)
+		return fmt.Errorf("bench: starting %s: %w", target, err)
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	return generator.New(generator.Config{Plan: plan, Target: t, Live: live}).Run(ctx)
+	return do(generator.New(generator.Config{Plan: plan, Target: t, Live: live}))
 }
 
 func newTarget(ctx context.Context, c *Config, plan *workload.Plan, dir string) (generator.Target, error) {

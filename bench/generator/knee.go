@@ -41,8 +41,8 @@ type Knee struct {
 // minRequests are what a rate is judged by at least.
 const minRequests = 10
 
-// validate names what is wrong.
-func (s *Search) validate() error {
+// Validate names what is wrong.
+func (s *Search) Validate() error {
 	switch {
 	case len(s.Objective) == 0:
 		return errors.New("knee: no objective, such as \"p99 < 10ms\"")
@@ -62,7 +62,7 @@ const maxTries = 40
 // Knee looks for the highest rate at which the objective holds: it doubles the rate until it does not, and then halves what lies between. A rate
 // that failed is tried once more, for machines stutter. The books are verified at the end. When the context ends, what was found so far is returned.
 func (g *Generator) Knee(ctx context.Context, s Search) (*Knee, error) {
-	if err := s.validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	k := &Knee{}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/bench"
+	"github.com/millrace/millrace/bench/generator"
+	"github.com/millrace/millrace/bench/scenario"
+)
+
+// newBenchKneeCommand is `millrace bench knee`.
+func newBenchKneeCommand() *cobra.Command {
+	var target, dir string
+	var objectives []string
+	search := generator.Search{From: 100, Most: 1_000_000, Step: 5 * time.Second, Precision: 0.05}
+	c := &cobra.Command{
+		Use:   "knee SCENARIO",
+		Short: "the highest rate at which an objective holds",
+		Long: "Sends a scenario's requests in an open loop, doubles the rate until an objective does not hold any more, and halves what lies between.\n" +
+			"An objective is written as a scenario's thresholds are; the measures: " + strings.Join(scenario.Measures(), ", ") + ".",
+		Example: "  millrace bench knee tips --objective 'p99 < 20ms'",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := scenario.Load(args[0])
+			if err != nil {
+				return usage("%w", err)
+			}
+			for _, text := range objectives {
+				var t scenario.Threshold
+				if err := t.UnmarshalText([]byte(text)); err != nil {
+					return usage("objective: %w", err)
+				}
+				search.Objective = append(search.Objective, t)
+			}
+			if err := search.Validate(); err != nil {
+				return usage("%w", err)
+			}
+			search.Tried = func(t generator.Tried) { triedLine(cmd.ErrOrStderr(), t) }
+			cfg := bench.Config{Dir: dir, Progress: cmd.ErrOrStderr(), Serve: serveBench, ServeNoop: serveNoop, Command: itself}
+			k, err := bench.FindKnee(cmd.Context(), cfg, s, target, search)
+			if errors.Is(err, bench.ErrTarget) {
+				return usage("%w", err)
+			}
+			if k == nil {
+				return err
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				err = errors.Join(err, json.NewEncoder(cmd.OutOrStdout()).Encode(k))
+			} else {
+				err = errors.Join(err, kneeText(cmd.OutOrStdout(), s, objectives, k))
+			}
+			if err == nil && !k.Last.Verdict.Agree {
+				err = fmt.Errorf("%w: %s", bench.ErrFailed, strings.Join(k.Last.Failures(), "; "))
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&target, "target", "millrace", "payment system: "+strings.Join(bench.Targets(), ", "))
+	f.StringArrayVar(&objectives, "objective", []string{"p99 < 50ms"}, "what has to hold (may be repeated)")
+	f.Float64Var(&search.From, "from", search.From, "requests a second to begin with")
+	f.Float64Var(&search.Most, "most", search.Most, "requests a second beyond which nobody looks")
+	f.DurationVar(&search.Step, "step", search.Step, "how long each rate is held")
+	f.Float64Var(&search.Precision, "precision", search.Precision, "part of the rate to which it is looked for")
+	f.StringVar(&dir, "dir", "", "folder for the temporary data, best on the disk that a hub would use (default the system's)")
+	return c
+}
+
+func triedLine(w io.Writer, t generator.Tried) {
+	word := "holds"
+	if !t.Holds {
+		word = strings.Join(t.Why, "; ")
+	}
+	fmt.Fprintf(w, "%9.0f requests/s  p50 %8.2f  p99 %8.2f  max %8.2f ms  %s\n", t.Asked, t.Wait.P50, t.Wait.P99, t.Wait.Max, word)
+}
+
+func kneeText(w io.Writer, s *scenario.Scenario, objectives []string, k *generator.Knee) (err error) {
+	held := strings.Join(objectives, " and ")
+	switch {
+	case k.Rate == 0:
+		_, err = fmt.Fprintf(w, "%s against %s: %s holds at no rate that was tried, down to %.0f requests/s\n", s.Name, k.Last.Target, held, k.Above)
+	case k.Above == 0:
+		_, err = fmt.Fprintf(w, "%s against %s: %s holds up to %.0f requests/s at least, the highest that was tried\n", s.Name, k.Last.Target, held, k.Rate)
+	default:
+		_, err = fmt.Fprintf(w, "%s against %s: %s holds up to %.0f requests/s, and no more at %.0f\n", s.Name, k.Last.Target, held, k.Rate, k.Above)
+	}
+	if err == nil && k.Limited {
+		_, err = fmt.Fprintf(w, "it may be the generator's limit: %s\n", strings.Join(k.Last.Saturated, "; "))
+	}
+	if err == nil && k.Last.Verdict.Agree {
+		_, err = fmt.Fprintln(w, "verified: the books agree with what was acknowledged")
+	}
+	return err
+}
