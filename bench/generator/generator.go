@@ -23,12 +23,17 @@ type Config struct {
 	Every time.Duration
 	// Settle is how long what was never answered is asked again when the load is over. Zero: a minute.
 	Settle time.Duration
+	// Parts is among how many generators the workers are shared out, and Part which of them this one is. Zero: one does it all.
+	Part, Parts int
+	// Begin is when the warm-up begins: all parts begin at once. Zero: at once.
+	Begin time.Time
 }
 
 // Generator puts one target under one load after the other, all of them from the same population, and verifies the books at the end.
 type Generator struct {
 	cfg     Config
-	sources []*workload.Source
+	sources []*workload.Source // of the part's workers
+	numbers []int              // of these workers
 }
 
 // New makes one. The plan's scenario says how many workers there are.
@@ -37,8 +42,9 @@ func New(cfg Config) *Generator {
 		cfg.Settle = time.Minute
 	}
 	g := &Generator{cfg: cfg}
-	for i := range cfg.Plan.Scenario.Workers {
-		g.sources = append(g.sources, cfg.Plan.Source(i))
+	g.cfg.Parts = max(cfg.Parts, 1)
+	for i := cfg.Part; i < cfg.Plan.Scenario.Workers; i += g.cfg.Parts {
+		g.sources, g.numbers = append(g.sources, cfg.Plan.Source(i)), append(g.numbers, i)
 	}
 	return g
 }
@@ -65,20 +71,23 @@ func (g *Generator) Load(ctx context.Context, s *scenario.Scenario) (*Result, er
 		p = newProfile(s)
 	}
 	for i, src := range g.sources {
-		w := &worker{number: i, scenario: s, target: g.cfg.Target, source: src, gauge: newGauge()}
+		w := &worker{number: g.numbers[i], scenario: s, target: g.cfg.Target, source: src, gauge: newGauge()}
 		var err error
-		if w.session, err = g.cfg.Target.Connect(i); err != nil {
+		if w.session, err = g.cfg.Target.Connect(w.number); err != nil {
 			for _, other := range workers {
 				_ = other.session.Close() // nothing was asked of it
 			}
 			return nil, fmt.Errorf("connecting to %s: %w", g.cfg.Target.Name(), err)
 		}
 		if p != nil {
-			w.arrivals = newArrivals(p, s, i)
+			w.arrivals = newArrivals(p, s, w.number)
 		}
 		workers = append(workers, w)
 	}
-	began = time.Now()
+	if began = time.Now(); g.cfg.Begin.After(began) {
+		began = g.cfg.Begin
+		sleepUntil(ctx, began)
+	}
 	for _, w := range workers {
 		w.began = began
 	}
@@ -87,7 +96,7 @@ func (g *Generator) Load(ctx context.Context, s *scenario.Scenario) (*Result, er
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var faults sync.WaitGroup
-	faults.Go(func() { r.Faults = g.breaks(ctx, s, warm, workers) })
+	faults.Go(func() { r.Faults = g.breaks(ctx, g.own(s), warm, workers) })
 	watch := g.newWatch(s, warm, workers)
 	watching, enough := context.WithCancel(context.Background())
 	var watched sync.WaitGroup
@@ -124,27 +133,12 @@ func (g *Generator) Load(ctx context.Context, s *scenario.Scenario) (*Result, er
 // Verify asks again what was never answered, and then holds the books against the tally.
 func (g *Generator) Verify(ctx context.Context, r *Result) {
 	still, err := g.settle(ctx, r)
-	for _, src := range g.sources {
-		for word, n := range src.Tally.Refusals {
-			r.Refusals[word] += n
-		}
-		for _, lie := range src.Lies {
-			r.Verdict.Lies = append(r.Verdict.Lies, lie.Error())
-		}
-	}
+	g.testify(r)
 	if still > 0 {
 		r.Verdict.Unverified = fmt.Sprintf("nobody knows what became of %d requests: %v", still, err)
 		return
 	}
-	books, err := g.cfg.Target.Books(ctx)
-	if err != nil {
-		r.Verdict.Unverified = fmt.Sprintf("the books cannot be read: %v", err)
-		return
-	}
-	if err := g.cfg.Plan.Verify(books); err != nil {
-		r.Verdict.Lies = append(r.Verdict.Lies, err.Error())
-	}
-	r.Verdict.Agree = len(r.Verdict.Lies) == 0
+	g.audit(ctx, r)
 }
 
 // settle sends again what was never answered, until it is. It returns how many requests are still open, and why.
@@ -153,7 +147,7 @@ func (g *Generator) settle(ctx context.Context, r *Result) (still int, why error
 	var wait sync.WaitGroup
 	for i, src := range g.sources {
 		wait.Go(func() {
-			w := &worker{number: i, scenario: g.cfg.Plan.Scenario, target: g.cfg.Target, source: src, gauge: newGauge()}
+			w := &worker{number: g.numbers[i], scenario: g.cfg.Plan.Scenario, target: g.cfg.Target, source: src, gauge: newGauge()}
 			defer func() {
 				if w.session != nil {
 					_ = w.session.Close() // nothing is under way on it

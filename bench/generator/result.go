@@ -39,6 +39,7 @@ type Result struct {
 	Histogram Histogram `json:"histogram"` // of latencies
 
 	waits, service, late *hdrhistogram.Histogram
+	between              [][]byte // see Share
 }
 
 // Counts are sums over what was measured.

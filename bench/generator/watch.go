@@ -17,6 +17,8 @@ type watch struct {
 
 	all       *gauge
 	intervals []Interval
+	keep      bool     // what intervals are merged by
+	between   [][]byte // the histogram of each interval
 	last      time.Time
 	cpu       time.Duration // of this process at last
 	using     Using         // of the target at last
@@ -38,6 +40,7 @@ func (g *Generator) newWatch(s *scenario.Scenario, warm time.Time, workers []*wo
 		every = max(time.Second, s.Length()/1000)
 	}
 	w := &watch{target: g.cfg.Target, live: g.cfg.Live, workers: workers, warm: warm, every: every, all: newGauge(), last: time.Now()}
+	w.keep = g.cfg.Parts > 1
 	m := w.mark()
 	w.cpu, w.using = m.cpu, m.using
 	return w
@@ -84,6 +87,13 @@ func (w *watch) interval() {
 		i.CPU = (m.cpu - w.cpu).Seconds() / long
 		i.System = max((m.using.CPU-w.using.CPU).Seconds()/long, 0) // less than none: it was started again
 	}
+	if w.keep {
+		text, err := encode(g.waits)
+		if err != nil {
+			text = nil // it cannot be merged then, which is said when it is
+		}
+		w.between = append(w.between, text)
+	}
 	w.last, w.cpu, w.using = m.at, m.cpu, m.using
 	g.drain(w.all)
 	if w.first == nil && !m.at.Before(w.warm) {
@@ -99,7 +109,7 @@ func (w *watch) interval() {
 
 // finish puts it all into the result.
 func (w *watch) finish(r *Result) {
-	r.Intervals = w.intervals
+	r.Intervals, r.between = w.intervals, w.between
 	r.sum(w.all)
 	if w.first == nil {
 		return
