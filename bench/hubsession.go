@@ -16,10 +16,10 @@ import (
 
 // hubSession is one connection to a hub: it writes requests as the API's document says, into one buffer.
 type hubSession struct {
-	target *hubTarget
-	conn   *conn
-	body   []byte
-	out    []byte
+	hub  *hubDoor
+	conn *conn
+	body []byte
+	out  []byte
 }
 
 // Do sends a request, and reads what was answered.
@@ -27,7 +27,7 @@ func (s *hubSession) Do(r *workload.Request, deadline time.Time) error {
 	if err := s.conn.net.SetDeadline(deadline); err != nil {
 		return err
 	}
-	if len(r.Ops) == 1 && (r.Ops[0].Kind == workload.History || s.target.plan.Scenario.Request.Ops == 1) {
+	if len(r.Ops) == 1 && (r.Ops[0].Kind == workload.History || !s.hub.Batches) {
 		return s.single(r)
 	}
 	return s.batch(r)
@@ -42,7 +42,7 @@ func (s *hubSession) ask(payer int, method, path, mediaType string) (status int,
 	s.out = append(s.out, ' ')
 	s.out = append(s.out, path...)
 	s.out = append(s.out, " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer "...)
-	s.out = append(s.out, s.target.tokens[payer]...)
+	s.out = append(s.out, s.hub.Tokens[payer]...)
 	if mediaType != "" {
 		s.out = append(s.out, "\r\nContent-Type: "...)
 		s.out = append(s.out, mediaType...)
@@ -72,21 +72,21 @@ func (s *hubSession) single(r *workload.Request) error {
 	switch op.Kind {
 	case workload.Transfer:
 		writeUUID(id[:], op.ID)
-		s.body = fmt.Appendf(s.body, `{"id":"%s","to":"%v","amount_msat":%d}`, id[:], s.target.accounts[op.Object], op.Amount)
+		s.body = fmt.Appendf(s.body, `{"id":"%s","to":"%v","amount_msat":%d}`, id[:], s.hub.Accounts[op.Object], op.Amount)
 	case workload.Advance:
-		path = fmt.Sprintf("/v1/channels/%v/advance", ledger.ChannelNo(s.target.channels[op.Object]))
+		path = fmt.Sprintf("/v1/channels/%v/advance", ledger.ChannelNo(s.hub.Channels[op.Object]))
 		s.body = fmt.Appendf(s.body, `{"total_msat":%d}`, op.Amount)
 	case workload.Unlock:
-		path = fmt.Sprintf("/v1/contents/%s/unlock", s.target.works[op.Object].id[:])
+		path = fmt.Sprintf("/v1/contents/%s/unlock", s.hub.Works[op.Object].ID[:])
 		s.body = fmt.Appendf(s.body, `{"max_msat":%d}`, op.Amount)
 	case workload.History:
-		method, path, kind = "GET", fmt.Sprintf("/v1/accounts/%v/entries?limit=100", s.target.accounts[r.Payer]), ""
+		method, path, kind = "GET", fmt.Sprintf("/v1/accounts/%v/entries?limit=100", s.hub.Accounts[r.Payer]), ""
 	}
 	status, body, err := s.ask(r.Payer, method, path, kind)
 	if err != nil {
 		return err
 	}
-	r.Secret = op.Kind == workload.Unlock && bytes.Contains(body, s.target.works[op.Object].key)
+	r.Secret = op.Kind == workload.Unlock && bytes.Contains(body, s.hub.Works[op.Object].Key)
 	if status >= 400 {
 		refuse(r, 0, problemCode(body))
 		return nil
@@ -121,7 +121,7 @@ func problemCode(body []byte) string {
 
 // batch sends many ops in one request.
 func (s *hubSession) batch(r *workload.Request) error {
-	encoding := s.target.plan.Scenario.Request.Encoding
+	encoding := s.hub.Encoding
 	kind := map[scenario.Encoding]string{scenario.Binary: "application/vnd.millrace.ops", scenario.Lines: "application/x-ndjson", scenario.JSON: "application/json"}[encoding]
 	if s.body = s.body[:0]; encoding == scenario.Binary {
 		s.records(r)
@@ -147,21 +147,21 @@ func (s *hubSession) records(r *workload.Request) {
 	} else {
 		s.body = s.body[:need]
 	}
-	t := s.target
+	t := s.hub
 	for i := range r.Ops {
 		op, to := &r.Ops[i], s.body[i*recordSize:(i+1)*recordSize]
 		clear(to)
 		switch op.Kind {
 		case workload.Advance:
 			to[0] = byte(ledger.OpAdvance)
-			binary.LittleEndian.PutUint32(to[4:], t.channels[op.Object])
+			binary.LittleEndian.PutUint32(to[4:], t.Channels[op.Object])
 		case workload.Transfer:
 			to[0] = byte(ledger.OpTransfer)
-			binary.LittleEndian.PutUint32(to[4:], uint32(t.accounts[op.Object]))
+			binary.LittleEndian.PutUint32(to[4:], uint32(t.Accounts[op.Object]))
 			copy(to[16:], op.ID[:])
 		case workload.Unlock:
 			to[0] = byte(ledger.OpUnlock)
-			copy(to[16:], t.works[op.Object].number[:])
+			copy(to[16:], t.Works[op.Object].Number[:])
 		}
 		binary.LittleEndian.PutUint64(to[8:], op.Amount)
 	}
@@ -224,12 +224,12 @@ func (s *hubSession) texts(r *workload.Request, array bool) {
 		}
 		switch op := &r.Ops[i]; op.Kind {
 		case workload.Advance:
-			s.body = fmt.Appendf(s.body, `{"op":"advance","channel":"%v","total_msat":%d}`, ledger.ChannelNo(s.target.channels[op.Object]), op.Amount)
+			s.body = fmt.Appendf(s.body, `{"op":"advance","channel":"%v","total_msat":%d}`, ledger.ChannelNo(s.hub.Channels[op.Object]), op.Amount)
 		case workload.Transfer:
 			writeUUID(id[:], op.ID)
-			s.body = fmt.Appendf(s.body, `{"op":"transfer","id":"%s","to":"%v","amount_msat":%d}`, id[:], s.target.accounts[op.Object], op.Amount)
+			s.body = fmt.Appendf(s.body, `{"op":"transfer","id":"%s","to":"%v","amount_msat":%d}`, id[:], s.hub.Accounts[op.Object], op.Amount)
 		case workload.Unlock:
-			s.body = fmt.Appendf(s.body, `{"op":"unlock","content":"%s","max_msat":%d}`, s.target.works[op.Object].id[:], op.Amount)
+			s.body = fmt.Appendf(s.body, `{"op":"unlock","content":"%s","max_msat":%d}`, s.hub.Works[op.Object].ID[:], op.Amount)
 		}
 		if !array {
 			s.body = append(s.body, '\n')

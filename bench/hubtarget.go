@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/bench/generator"
+	"github.com/millrace/millrace/bench/scenario"
 	"github.com/millrace/millrace/bench/workload"
 	"github.com/millrace/millrace/ledger"
 )
@@ -24,16 +25,24 @@ type hubTarget struct {
 	rig     *rig   // knows the folder; no hub is open in it while the process runs
 	process *process
 	before  time.Duration // CPU of the processes before this one
+	hubDoor
+}
 
-	accounts []ledger.AccountNo
-	channels []uint32
-	works    []work
-	tokens   []string // by payer
+// hubDoor is where a hub is, and what a plan's numbers are called there: all that sessions need. It can be handed to generators elsewhere.
+type hubDoor struct {
+	Address  string             `json:"address"`
+	Batches  bool               `json:"batches"` // a request holds more than one op
+	Encoding scenario.Encoding  `json:"encoding"`
+	Accounts []ledger.AccountNo `json:"accounts"`
+	Channels []uint32           `json:"channels"`
+	Works    []work             `json:"works"`
+	Tokens   []string           `json:"tokens"` // by payer
 }
 
 // newHubTarget makes a data folder with the population of a plan, and starts a hub on it.
 func newHubTarget(ctx context.Context, c *Config, plan *workload.Plan, dir string) (t *hubTarget, err error) {
 	t = &hubTarget{c: c, plan: plan, dir: dir}
+	t.Batches, t.Encoding = plan.Scenario.Request.Ops > 1, plan.Scenario.Request.Encoding
 	if t.rig, err = newRig(ctx, c, dir); err != nil {
 		return nil, err
 	}
@@ -52,41 +61,41 @@ func (t *hubTarget) populate(ctx context.Context) error {
 	b, p := newBuilder(ctx, t.rig.submit), t.plan
 	n := p.Scenario.Population
 	var err error
-	if t.accounts, err = b.accounts(p.Accounts(), 0); err != nil {
+	if t.Accounts, err = b.accounts(p.Accounts(), 0); err != nil {
 		return err
 	}
-	payers := t.accounts[:n.Payers]
+	payers := t.Accounts[:n.Payers]
 	if n.Funds > 0 {
 		if err := b.credit(payers, ledger.Msat(p.Available+p.ChannelFunds*uint64(p.PerPayer))); err != nil {
 			return err
 		}
 	}
 	channels, err := b.channels(n.Channels, ledger.Msat(p.ChannelFunds), func(i int) (payer, payee ledger.AccountNo) {
-		return t.accounts[p.Payer(i)], t.accounts[p.Payee[i]]
+		return t.Accounts[p.Payer(i)], t.Accounts[p.Payee[i]]
 	})
 	if err != nil {
 		return err
 	}
 	for _, made := range channels {
-		t.channels = append(t.channels, made.channel)
+		t.Channels = append(t.Channels, made.channel)
 	}
-	if t.works, err = newWorks(ctx, n.Works, t.rig, ledger.Msat(n.Price), func(i int) ledger.AccountNo { return t.accounts[p.Seller(i)] }); err != nil {
+	if t.Works, err = newWorks(ctx, n.Works, t.rig, ledger.Msat(n.Price), func(i int) ledger.AccountNo { return t.Accounts[p.Seller(i)] }); err != nil {
 		return err
 	}
-	t.tokens, err = t.rig.tokens(payers)
+	t.Tokens, err = t.rig.tokens(payers)
 	return err
 }
 
 // Name says which hub it is.
-func (t *hubTarget) Name() string { return "millrace" }
+func (d *hubDoor) Name() string { return "millrace" }
 
 // Connect makes a connection.
-func (t *hubTarget) Connect(int) (generator.Session, error) {
-	c, err := dial(t.process.addr)
+func (d *hubDoor) Connect(int) (generator.Session, error) {
+	c, err := dial(d.Address)
 	if err != nil {
 		return nil, err
 	}
-	return &hubSession{target: t, conn: c}, nil
+	return &hubSession{hub: d, conn: c}, nil
 }
 
 // Kill ends the hub as a crash does.
@@ -101,11 +110,11 @@ func (t *hubTarget) Kill() error {
 func (t *hubTarget) Start() error {
 	listen := anyPort
 	if t.process != nil {
-		listen = t.process.addr
+		listen = t.Address
 	}
 	p, err := newProcess(t.c, t.rig.dir, listen)
 	if err == nil {
-		t.process = p
+		t.process, t.Address = p, p.addr
 	}
 	return err
 }
@@ -165,14 +174,14 @@ func (t *hubTarget) Books(ctx context.Context) (*workload.Books, error) {
 	n := t.plan.Scenario.Population
 	b := &workload.Books{Cut: uint64(ledger.FeeOf(ledger.Msat(n.Price), feePPM))}
 	return b, t.rig.verify(ctx, func(s *ledger.State) error {
-		for _, no := range t.accounts {
+		for _, no := range t.Accounts {
 			a, ok := s.Account(no)
 			if !ok {
 				return fmt.Errorf("account %v is not there any more", no)
 			}
 			b.Balances = append(b.Balances, a.Available)
 		}
-		for _, no := range t.channels {
+		for _, no := range t.Channels {
 			c, ok := s.Channel(ledger.ChannelNo(no))
 			if !ok {
 				return fmt.Errorf("channel %v is not there any more", ledger.ChannelNo(no))

@@ -27,9 +27,9 @@ const maxUnlockRate = 120_000
 
 // work is a content on sale, and what its key looks like in an answer.
 type work struct {
-	number ledger.ContentID
-	id     [32]byte // the same in hexadecimal
-	key    []byte   // in base64
+	Number ledger.ContentID
+	ID     [32]byte // the same in hexadecimal
+	Key    []byte   // in base64
 }
 
 // buyer is a whole request of one account, built beforehand but for the content's id.
@@ -64,7 +64,7 @@ func (s *unlockSource) next(time.Time) ([]byte, int) {
 		s.at++
 	}
 	b, w := s.purchase()
-	copy(b.bytes[b.id:], w.id[:])
+	copy(b.bytes[b.id:], w.ID[:])
 	return b.bytes, 1
 }
 
@@ -78,7 +78,7 @@ func (s *unlockSource) answered(status int, body []byte) error {
 		return err
 	}
 	b, w := s.purchase()
-	if !bytes.Contains(body, w.key) {
+	if !bytes.Contains(body, w.Key) {
 		return errors.New("an unlock was answered without the content's file key")
 	}
 	switch {
@@ -206,8 +206,8 @@ func newWork(r *rig, seller ledger.AccountNo, price ledger.Msat, random *rand.Ra
 	if a.Result() != ledger.Done {
 		return work{}, 0, fmt.Errorf("registering a work was %v", a.Result())
 	}
-	w := work{number: id, key: base64.StdEncoding.AppendEncode(nil, key[:])}
-	hex.Encode(w.id[:], id[:])
+	w := work{Number: id, Key: base64.StdEncoding.AppendEncode(nil, key[:])}
+	hex.Encode(w.ID[:], id[:])
 	return w, a.Seq(), nil
 }
 
