@@ -49,6 +49,12 @@ type Config struct {
 	// Command is millrace itself, to be run with arguments in a process of its own.
 	Command func(args ...string) *exec.Cmd
 
+	// Agents are the URLs of those that make a scenario's load, and AgentSecret what they know the coordinator by. None: this process makes it.
+	Agents      []string
+	AgentSecret string
+	// HubAddress is the host:port that a hub of a scenario listens at, and where agents find it. Empty: a free port of loopback.
+	HubAddress string
+
 	Progress io.Writer // nil: nowhere
 	// Around is called before each round of a case itself, and what it returns after it: for profiles. May be nil.
 	Around func() (after func())

@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -108,7 +110,7 @@ func (t *hubTarget) Kill() error {
 
 // Start starts it, or starts it again where it was.
 func (t *hubTarget) Start() error {
-	listen := anyPort
+	listen := cmp.Or(t.c.HubAddress, anyPort)
 	if t.process != nil {
 		listen = t.Address
 	}
@@ -201,3 +203,35 @@ func (t *hubTarget) Close() error {
 	}
 	return t.process.kill()
 }
+
+// sharedDoor is how a hub is told to agents.
+type sharedDoor struct {
+	Kind string  `json:"kind"` // of target
+	Hub  hubDoor `json:"hub"`
+}
+
+// Share says where the hub is, and who may pay there.
+func (t *hubTarget) Share() ([]byte, error) { return json.Marshal(sharedDoor{"millrace", t.hubDoor}) }
+
+// guest is a hub that another process has started.
+type guest struct{ hubDoor }
+
+// Join makes a target of what Share says, for an agent.
+func Join(text []byte) (generator.Target, error) {
+	var d sharedDoor
+	if err := json.Unmarshal(text, &d); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTarget, err)
+	}
+	if d.Kind != "millrace" {
+		return nil, fmt.Errorf("%w: %q", ErrTarget, d.Kind)
+	}
+	return &guest{d.Hub}, nil
+}
+
+// Books are for who has started the hub.
+func (*guest) Books(context.Context) (*workload.Books, error) {
+	return nil, errors.New("the books are with the coordinator")
+}
+
+// Close has nothing to end.
+func (*guest) Close() error { return nil }

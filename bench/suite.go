@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/millrace/millrace/bench/agent"
 	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/bench/scenario"
 	"github.com/millrace/millrace/bench/workload"
@@ -23,8 +24,20 @@ func Targets() []string { return []string{"millrace"} }
 // RunScenario puts a target under a scenario's load, and verifies its books. The target is started for it, in a temporary folder that is removed
 // at the end. What was measured so far is returned when the context ends before the load does.
 func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target string, live func(generator.Interval)) (r *generator.Result, err error) {
-	err = loaded(ctx, cfg, s, target, live, func(g *generator.Generator) (err error) {
-		r, err = g.Run(ctx)
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	err = loaded(ctx, cfg, s, target, func(p *workload.Plan, t generator.Target) (err error) {
+		if len(cfg.Agents) == 0 {
+			r, err = generator.New(generator.Config{Plan: p, Target: t, Live: live}).Run(ctx)
+			return err
+		}
+		there, ok := t.(agent.Sharer)
+		if !ok {
+			return fmt.Errorf("%w: %s cannot be loaded by agents", ErrTarget, t.Name())
+		}
+		crowd := &agent.Crowd{Agents: cfg.Agents, Secret: cfg.AgentSecret, Plan: p, Target: there, Log: cfg.Progress, Live: live}
+		r, err = crowd.Run(ctx)
 		return err
 	})
 	return r, err
@@ -32,15 +45,15 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 
 // FindKnee looks for the highest rate at which a target holds an objective, under a scenario's requests: see generator.Generator.Knee.
 func FindKnee(ctx context.Context, cfg Config, s *scenario.Scenario, target string, search generator.Search) (k *generator.Knee, err error) {
-	err = loaded(ctx, cfg, s, target, nil, func(g *generator.Generator) (err error) {
-		k, err = g.Knee(ctx, search)
+	err = loaded(ctx, cfg, s, target, func(p *workload.Plan, t generator.Target) (err error) {
+		k, err = generator.New(generator.Config{Plan: p, Target: t}).Knee(ctx, search)
 		return err
 	})
 	return k, err
 }
 
 // loaded starts a target with a scenario's population, and has something done to it.
-func loaded(ctx context.Context, cfg Config, s *scenario.Scenario, target string, live func(generator.Interval), do func(*generator.Generator) error) (err error) {
+func loaded(ctx context.Context, cfg Config, s *scenario.Scenario, target string, do func(*workload.Plan, generator.Target) error) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
@@ -62,7 +75,7 @@ func loaded(ctx context.Context, cfg Config, s *scenario.Scenario, target string
 		return fmt.Errorf("bench: starting %s: %w", target, err)
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	return do(generator.New(generator.Config{Plan: plan, Target: t, Live: live}))
+	return do(plan, t)
 }
 
 func newTarget(ctx context.Context, c *Config, plan *workload.Plan, dir string) (generator.Target, error) {

@@ -82,7 +82,9 @@ func NewServer(secret string, join Join) (*Server, error) {
 // Handler answers the coordinator.
 func (s *Server) Handler() http.Handler {
 	m := http.NewServeMux()
-	m.HandleFunc("GET /v1/clock", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]int64{"now_ns": time.Now().UnixNano()}) })
+	m.HandleFunc("GET /v1/clock", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]int64{"now_ns": time.Now().UnixNano()})
+	})
 	m.HandleFunc("GET /v1/progress", s.progress)
 	m.HandleFunc("POST /v1/stop", s.end)
 	m.HandleFunc("POST /v1/load", s.load)

@@ -34,6 +34,7 @@ type Generator struct {
 	cfg     Config
 	sources []*workload.Source // of the part's workers
 	numbers []int              // of these workers
+	shared  bool               // with other generators
 }
 
 // New makes one. The plan's scenario says how many workers there are.
@@ -41,7 +42,7 @@ func New(cfg Config) *Generator {
 	if cfg.Settle == 0 {
 		cfg.Settle = time.Minute
 	}
-	g := &Generator{cfg: cfg}
+	g := &Generator{cfg: cfg, shared: cfg.Parts > 0}
 	g.cfg.Parts = max(cfg.Parts, 1)
 	for i := cfg.Part; i < cfg.Plan.Scenario.Workers; i += g.cfg.Parts {
 		g.sources, g.numbers = append(g.sources, cfg.Plan.Source(i)), append(g.numbers, i)

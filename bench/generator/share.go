@@ -167,7 +167,7 @@ func (g *Generator) Break(ctx context.Context, warm time.Time) []Happened {
 
 // own is a scenario with the faults that a generator makes happen itself: all, or, where it is one of several, those of its workers.
 func (g *Generator) own(s *scenario.Scenario) *scenario.Scenario {
-	if g.cfg.Parts == 1 {
+	if !g.shared {
 		return s
 	}
 	return without(s, func(k scenario.FaultKind) bool { return k != scenario.Vanish })

@@ -40,7 +40,7 @@ func (g *Generator) newWatch(s *scenario.Scenario, warm time.Time, workers []*wo
 		every = max(time.Second, s.Length()/1000)
 	}
 	w := &watch{target: g.cfg.Target, live: g.cfg.Live, workers: workers, warm: warm, every: every, all: newGauge(), last: time.Now()}
-	w.keep = g.cfg.Parts > 1
+	w.keep = g.shared
 	m := w.mark()
 	w.cpu, w.using = m.cpu, m.using
 	return w

@@ -50,7 +50,8 @@ var ladder = []struct{ dir, imports string }{
 	{"deploy/regtest/...", ""},
 
 	{"bench", "ledger ledger/store ledger/store/index ledger/store/records ledger/tlog hub hub/seal hub/keyring hub/token " +
-		"channels channels/settle channels/chain channels/lightning deploy/regtest/network bench/scenario bench/workload bench/generator bench/plan"},
+		"channels channels/settle channels/chain channels/lightning deploy/regtest/network bench/scenario bench/workload bench/generator bench/plan bench/agent"},
+	{"bench/agent", "bench/scenario bench/workload bench/generator"},
 	{"bench/plan", ""},
 	{"bench/scenario", ""},
 	{"bench/workload", "bench/scenario"},

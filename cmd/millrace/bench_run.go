@@ -20,6 +20,7 @@ func newBenchRunCommand() *cobra.Command {
 	var dir string
 	var targets []string
 	var rounds int
+	var crowd crowdFlags
 	c := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "put a payment system under a load, and hold its books against what it acknowledged",
@@ -32,6 +33,9 @@ func newBenchRunCommand() *cobra.Command {
 				return usage("%w", err)
 			}
 			cfg := bench.Config{Dir: dir, Progress: cmd.ErrOrStderr(), Serve: serveBench, ServeNoop: serveNoop, Command: itself}
+			if err := crowd.set(&cfg); err != nil {
+				return err
+			}
 			live := func(i generator.Interval) { liveLine(cmd.ErrOrStderr(), i) }
 			o, err := bench.Versus(cmd.Context(), cfg, s, targets, rounds, live)
 			if errors.Is(err, bench.ErrTarget) {
@@ -54,6 +58,7 @@ func newBenchRunCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringSliceVar(&targets, "target", []string{"millrace"}, "payment system (may be repeated; the first is held against each other one): "+strings.Join(bench.Targets(), ", "))
+	crowd.add(c)
 	c.Flags().IntVar(&rounds, "rounds", 1, "runs of each target, taking turns")
 	c.Flags().StringVar(&dir, "dir", "", "folder for the temporary data, best on the disk that a hub would use (default the system's)")
 	return c

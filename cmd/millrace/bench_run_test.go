@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/bench"
+	"github.com/millrace/millrace/bench/agent"
 	"github.com/millrace/millrace/bench/scenario"
 )
 
@@ -116,5 +118,37 @@ func TestBenchRunRefused(t *testing.T) {
 	}
 	if f := classify(fmt.Errorf("%w: p99", bench.ErrFailed)); f.exit != exitFailed {
 		t.Errorf("a failed bench has exit code %d", f.exit)
+	}
+}
+
+// TestBenchAgents holds that two agents make one load, beside a coordinator that kills the hub, and that the books are held against both.
+func TestBenchAgents(t *testing.T) {
+	const secret = "a secret of the bench"
+	for _, fault := range []string{"", "[[faults]]\nkind = \"kill\"\nat = \"300ms\"\n"} {
+		s, err := scenario.Parse([]byte(fmt.Sprintf(everything, "1s", 1, 1, "binary")+fault), "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := bench.Config{Dir: t.TempDir(), Serve: serveBench, ServeNoop: serveNoop, AgentSecret: secret, Command: func(args ...string) *exec.Cmd {
+			c := itself(args...)
+			c.Env = append(c.Env, "BE_MILLRACE=1")
+			return c
+		}}
+		for range 2 {
+			a, err := agent.NewServer(secret, bench.Join)
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := httptest.NewServer(a.Handler())
+			defer server.Close()
+			cfg.Agents = append(cfg.Agents, server.URL)
+		}
+		r, err := bench.RunScenario(t.Context(), cfg, s, "millrace", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.Passed() || r.Counts.Ops == 0 || (len(r.Faults) > 0) != (fault != "") || (r.Counts.Errors > 0) != (fault != "") {
+			t.Errorf("%+v %+v %v %v", r.Verdict, r.Counts, r.Errors, r.Faults)
+		}
 	}
 }
