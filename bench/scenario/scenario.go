@@ -223,6 +223,9 @@ func Parse(text []byte, name string) (*Scenario, error) {
 	return &s, nil
 }
 
+// TOML writes a scenario with all its keys, those that were left out with the values that they have. Parse reads it.
+func (s *Scenario) TOML() ([]byte, error) { return toml.Marshal(s) }
+
 // explain names the line, and all keys that are not known.
 func explain(err error) error {
 	var strict *toml.StrictMissingError

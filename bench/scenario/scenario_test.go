@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -24,6 +25,28 @@ func TestShipped(t *testing.T) {
 		}
 		if s.Name != name || s.About == "" || len(s.Thresholds) == 0 {
 			t.Errorf("%s: named %q, about %q, %d thresholds: each has all three", name, s.Name, s.About, len(s.Thresholds))
+		}
+	}
+}
+
+// TestTOML holds that a scenario that was written is read as it was.
+func TestTOML(t *testing.T) {
+	for _, name := range Shipped() {
+		s, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := s.TOML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse(text, name)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		second, err := again.TOML()
+		if err != nil || !bytes.Equal(text, second) || again.Validate() != nil {
+			t.Errorf("%s: %v\n%s\nthen\n%s", name, err, text, second)
 		}
 	}
 }
