@@ -132,7 +132,7 @@ func (g *Generator) try(ctx context.Context, s *Search, rate float64) (Tried, er
 	t := Tried{Asked: rate, Got: r.Requests, Wait: r.Wait, Result: r}
 	for _, h := range r.Held {
 		if !h.Holds {
-			t.Why = append(t.Why, fmt.Sprintf("%s: %s", h.Threshold, inWords(h)))
+			t.Why = append(t.Why, fmt.Sprintf("%s: %s", h.Threshold, h.InWords()))
 		}
 	}
 	// What comes in and is not answered waits: a rate that is not kept up has no latency that one could speak of.

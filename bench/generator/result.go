@@ -205,13 +205,14 @@ func (r *Result) Failures() (all []string) {
 	all = append(all, r.Verdict.Lies...)
 	for _, h := range r.Held {
 		if !h.Holds {
-			all = append(all, fmt.Sprintf("%s does not hold: %s", h.Threshold, inWords(h)))
+			all = append(all, fmt.Sprintf("%s does not hold: %s", h.Threshold, h.InWords()))
 		}
 	}
 	return all
 }
 
-func inWords(h Held) string {
+// InWords is what was measured, with its unit.
+func (h Held) InWords() string {
 	var t scenario.Threshold
 	if err := t.UnmarshalText([]byte(h.Threshold)); err != nil {
 		return fmt.Sprint(h.Measured)

@@ -56,6 +56,7 @@ var ladder = []struct{ dir, imports string }{
 	{"bench/scenario", ""},
 	{"bench/workload", "bench/scenario"},
 	{"bench/generator", "bench/scenario bench/workload"},
+	{"bench/report", "bench/scenario bench/generator"},
 
 	{"cmd/...", "*"},
 }

@@ -1,0 +1,169 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/millrace/millrace/bench/generator"
+	"github.com/millrace/millrace/bench/scenario"
+)
+
+// plain is text of others on one line, without what a terminal would take for commands.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+// scenarioText is a scenario as TOML, with all its keys.
+func scenarioText(s *scenario.Scenario) string {
+	text, err := s.TOML()
+	if err != nil {
+		return "# it cannot be written: " + plain(err.Error()) + "\n"
+	}
+	return string(text)
+}
+
+// WriteText writes what a person wants to know when a run is over.
+func (r *Report) WriteText(w io.Writer) error {
+	if len(r.Targets) == 1 && len(r.Targets[0].results()) == 1 {
+		return writeResult(w, &r.Targets[0], r.first())
+	}
+	one := r.first()
+	if one == nil {
+		_, err := fmt.Fprintln(w, "nothing was measured")
+		return err
+	}
+	fmt.Fprintf(w, "%s, %d rounds from %s; medians, and their range\n", plain(one.Scenario.Name), r.rounds(), one.Began.UTC().Format(time.RFC3339))
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, row := range r.rows(false) {
+		fmt.Fprintln(table, "  "+strings.Join(row, "\t")+"\t")
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if len(r.Targets) > 1 {
+		fmt.Fprintf(w, "  times: the figure of %s by the other's, within a round\n", plain(r.Targets[0].Name))
+	}
+	for i := range r.Targets {
+		t := &r.Targets[i]
+		for _, s := range t.saturated() {
+			fmt.Fprintf(w, "  saturated: %s: %s\n", plain(t.Name), plain(s))
+		}
+		if len(t.failures()) == 0 {
+			fmt.Fprintf(w, "  verified: %s: the books agree with what was acknowledged\n", plain(t.Name))
+		}
+		for _, f := range t.failures() {
+			fmt.Fprintf(w, "  FAILED: %s: %s\n", plain(t.Name), plain(f))
+		}
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+// rows are the summary: a head, and a row for each measure that some target has. Of the targets behind the first, each has a second column,
+// which says how many times theirs the first one's figure is.
+func (r *Report) rows(details bool) (rows [][]string) {
+	head := []string{""}
+	for i, t := range r.Targets {
+		head = append(head, plain(t.Name))
+		if i > 0 {
+			head = append(head, "times")
+		}
+	}
+	rows = append(rows, head)
+	for i := range measures {
+		m := &measures[i]
+		if !details && !m.main {
+			continue
+		}
+		name := m.name
+		if m.unit != "" {
+			name += ", " + m.unit
+		}
+		row, known := []string{name}, false
+		for j := range r.Targets {
+			values := r.Targets[j].values(m)
+			known = known || len(values) > 0
+			row = append(row, spreadOf(values).text())
+			if j > 0 {
+				times := ""
+				if found := ratios(m, &r.Targets[0], &r.Targets[j]); len(found) > 0 && m.better != 0 {
+					times = "×" + spreadOf(found).text()
+				}
+				row = append(row, times)
+			}
+		}
+		if known {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// saturated are the warnings of all rounds, each once.
+func (t *Target) saturated() (all []string) {
+	for n, one := range t.Rounds {
+		if one == nil {
+			continue
+		}
+		for _, s := range one.Saturated {
+			if len(t.Rounds) > 1 {
+				s = fmt.Sprintf("round %d: %s", n+1, s)
+			}
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+func writeResult(w io.Writer, t *Target, r *generator.Result) error {
+	fmt.Fprintf(w, "%s against %s, %.1f s from %s\n", plain(r.Scenario.Name), plain(t.Name), r.Seconds, r.Began.UTC().Format(time.RFC3339))
+	fmt.Fprintf(w, "  %.0f ops/s in %.0f requests/s\n", r.Rate, r.Requests)
+	for _, q := range []struct {
+		name string
+		q    generator.Quantiles
+	}{{"latency", r.Wait}, {"service", r.Service}, {"late", r.Late}} {
+		if q.q.N > 0 {
+			fmt.Fprintf(w, "  %-8s p50 %.2f  p90 %.2f  p99 %.2f  p999 %.2f  max %.2f ms of %d\n", q.name, q.q.P50, q.q.P90, q.q.P99, q.q.P999, q.q.Max, q.q.N)
+		}
+	}
+	fmt.Fprintf(w, "  refused %d, failed %d ops; dropped %d requests; %d attempts without an answer, %d tried again, %d resolved afterwards\n",
+		r.Counts.Refused, r.Counts.Failed, r.Counts.Dropped, r.Counts.Errors, r.Counts.Retried, r.Resolved)
+	for _, why := range []struct {
+		word string
+		n    map[string]uint64
+	}{{"refused", r.Refusals}, {"error", r.Errors}} {
+		for _, text := range slices.Sorted(maps.Keys(why.n)) {
+			fmt.Fprintf(w, "  %-8s %d × %s\n", why.word, why.n[text], plain(text))
+		}
+	}
+	fmt.Fprintf(w, "  generator %.2f cores, %.3f us/op", r.Generator.Cores, r.Generator.PerOpCPU)
+	if r.System != nil {
+		fmt.Fprintf(w, "; target %.2f cores, %.3f us/op, %d MB, %.1f bytes of disk an op", r.System.Cores, r.System.PerOpCPU, r.System.Memory/1_000_000, r.System.PerOpDsk)
+	}
+	fmt.Fprintln(w)
+	for _, s := range r.Saturated {
+		fmt.Fprintf(w, "  saturated: %s\n", plain(s))
+	}
+	if r.Verdict.Agree {
+		fmt.Fprintln(w, "  verified: the books agree with what was acknowledged")
+	}
+	for _, f := range r.Failures() {
+		fmt.Fprintf(w, "  FAILED: %s\n", plain(f))
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
