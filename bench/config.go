@@ -56,6 +56,8 @@ type Config struct {
 	HubAddress string
 
 	Progress io.Writer // nil: nowhere
+	// Turn is told before a target's load of a scenario. May be nil.
+	Turn func(target string)
 	// Around is called before each round of a case itself, and what it returns after it: for profiles. May be nil.
 	Around func() (after func())
 }

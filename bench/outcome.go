@@ -57,6 +57,9 @@ func Versus(ctx context.Context, cfg Config, s *scenario.Scenario, targets []str
 			if rounds*len(targets) > 1 {
 				fmt.Fprintf(cfg.Progress, "round %d of %d: %s\n", o.Rounds, rounds, t)
 			}
+			if cfg.Turn != nil {
+				cfg.Turn(t)
+			}
 			r, err := RunScenario(ctx, cfg, s, t, live)
 			if r != nil {
 				o.Results = append(o.Results, r)

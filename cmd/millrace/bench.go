@@ -53,6 +53,7 @@ func newBenchCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	c.AddCommand(newBenchRunCommand(), newBenchKneeCommand(), newBenchPlanCommand(), newBenchAgentCommand())
+	c.AddCommand(newBenchReportCommand(), newBenchCompareCommand())
 	c.Flags().BoolVar(&f.quick, "quick", false, "less than a minute, and less exact")
 	c.Flags().StringSliceVar(&f.cases, "case", nil, "only this case (may be repeated)")
 	c.Flags().StringVar(&f.dir, "dir", "", "folder for the temporary data, best on the disk that a hub would use (default the system's)")
