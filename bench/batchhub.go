@@ -36,7 +36,7 @@ func newBatchHub(ctx context.Context, c *Config, r *rig) (b *batchHub, err error
 	if err := r.restart(ctx); err != nil {
 		return nil, err
 	}
-	addr, stop, err := c.Serve(r.hub)
+	addr, stop, err := c.Serve(r.hub, anyPort)
 	if err != nil {
 		return nil, err
 	}

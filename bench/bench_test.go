@@ -81,7 +81,7 @@ func TestRefusalsFailTheCase(t *testing.T) {
 		} {
 			cfg := tiny(t)
 			cfg.Cases = []string{name}
-			cfg.Serve = func(*hub.Hub) (string, func() error, error) { return respond(t, answer) }
+			cfg.Serve = func(*hub.Hub, string) (string, func() error, error) { return respond(t, answer) }
 			cfg.ServeNoop = func() (string, func() error, error) {
 				return respond(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 			}

@@ -39,8 +39,8 @@ type Config struct {
 	Entries uint64 // of the log of these cases but checkpoint, at least; 0: 20,000,000
 	Base    uint64 // of the log that scale is compared with; 0: 10,000,000
 
-	// Serve answers the API for a hub, on a free port of loopback.
-	Serve func(h *hub.Hub) (addr string, stop func() error, err error)
+	// Serve answers the API for a hub at an address.
+	Serve func(h *hub.Hub, listen string) (addr string, stop func() error, err error)
 	// ServeNoop is the same server with a handler that does nothing.
 	ServeNoop func() (addr string, stop func() error, err error)
 

@@ -42,7 +42,7 @@ func (k *httpCase) run(ctx context.Context, c *Config, dir string) (res Result, 
 }
 
 func (k *httpCase) turns(ctx context.Context, c *Config, r *rig, load, idle []source) (res Result, err error) {
-	addr, stop, err := c.Serve(r.hub)
+	addr, stop, err := c.Serve(r.hub, anyPort)
 	if err != nil {
 		return Result{}, err
 	}

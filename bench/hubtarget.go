@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -114,7 +115,11 @@ func (t *hubTarget) Start() error {
 	if t.process != nil {
 		listen = t.Address
 	}
-	p, err := newProcess(t.c, t.rig.dir, listen)
+	start := newProcess
+	if slices.ContainsFunc(t.plan.Scenario.Faults, func(f scenario.Fault) bool { return f.Kind == scenario.SlowSync || f.Kind == scenario.StopDisk }) {
+		start = newSlowProcess
+	}
+	p, err := start(t.c, t.rig.dir, listen)
 	if err == nil {
 		t.process, t.Address = p, p.addr
 	}
@@ -133,8 +138,16 @@ func (t *hubTarget) Freeze(stopped bool) error {
 	return nil
 }
 
-// Slow is not there yet: a hub's disk is not in the suite's hands.
-func (t *hubTarget) Slow(time.Duration) error { return generator.ErrNoFault }
+// Slow has each sync of the hub's disk take longer.
+func (t *hubTarget) Slow(each time.Duration) error {
+	if t.process.orders == nil {
+		return generator.ErrNoFault
+	}
+	if _, err := fmt.Fprintln(t.process.orders, each); err != nil {
+		return fmt.Errorf("making a hub's disk slow: %w", err)
+	}
+	return nil
+}
 
 // clockTicks is the unit of CPU times in /proc, in a second: USER_HZ, which is 100 on all of Linux's machines that Go runs on.
 const clockTicks = 100

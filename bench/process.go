@@ -14,11 +14,12 @@ import (
 
 // process is a hub that serves in a process of its own.
 type process struct {
-	cmd   *exec.Cmd
-	addr  string
-	took  time.Duration // from before the process was made until it said that it serves
-	ended chan struct{}
-	gone  bool // ended was waited for
+	cmd    *exec.Cmd
+	addr   string
+	took   time.Duration // from before the process was made until it said that it serves
+	orders io.Writer     // to a hub on a slow disk
+	ended  chan struct{}
+	gone   bool // ended was waited for
 }
 
 // anyPort is a free one, of loopback.
@@ -30,7 +31,25 @@ func newProcess(c *Config, dir, listen string) (*process, error) {
 	if c.SnapshotEvery != 0 {
 		args = append(args, "--snapshot-every-bytes", strconv.FormatInt(c.SnapshotEvery, 10))
 	}
-	p := &process{cmd: c.Command(args...), ended: make(chan struct{})}
+	return startProcess(c, c.Command(args...))
+}
+
+// newSlowProcess starts one whose disk can be made slow: see ServeSlow.
+func newSlowProcess(c *Config, dir, listen string) (*process, error) {
+	cmd := c.Command("bench", "hub", "--data", dir, "--listen", listen)
+	orders, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	p, err := startProcess(c, cmd)
+	if err == nil {
+		p.orders = orders
+	}
+	return p, err
+}
+
+func startProcess(c *Config, cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, ended: make(chan struct{})}
 	p.cmd.Stderr = c.Progress
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

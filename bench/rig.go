@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/index"
+	"github.com/millrace/millrace/ledger/store/slow"
 )
 
 // origin is the hub's name in the contents that are sealed to it.
@@ -32,7 +33,8 @@ func benchParams() ledger.Params {
 type rig struct {
 	dir   string
 	every int64
-	off   bool // nothing follows the log
+	off   bool       // nothing follows the log
+	disk  *slow.Disk // nil: the machine's
 	ring  *keyring.Ring
 	hub   *hub.Hub
 	index *index.Index
@@ -82,7 +84,12 @@ func (r *rig) init() error {
 
 // openRig starts a hub on a data folder that an earlier rig has made.
 func openRig(ctx context.Context, c *Config, dir string) (*rig, error) {
-	r := &rig{dir: filepath.Join(dir, "data"), every: c.SnapshotEvery}
+	return openSlowRig(ctx, c, filepath.Join(dir, "data"), nil)
+}
+
+// openSlowRig starts one on a disk that can be made slow, if it is given one.
+func openSlowRig(ctx context.Context, c *Config, data string, disk *slow.Disk) (*rig, error) {
+	r := &rig{dir: data, every: c.SnapshotEvery, disk: disk}
 	kek, err := keyring.LoadKEK(keyring.Source{File: filepath.Join(r.dir, kekFile)})
 	if err != nil {
 		return nil, err
@@ -102,7 +109,7 @@ func (r *rig) start(ctx context.Context) error {
 			h.Fail(err)
 		}
 	}
-	s, err := store.Open(store.Options{
+	opts := store.Options{
 		Dir: r.dir, CheckpointEvery: r.every, Fatal: fatal,
 		Committed: func(blocks, bytes int, took time.Duration) {
 			r.commits.Add(1)
@@ -111,7 +118,11 @@ func (r *rig) start(ctx context.Context) error {
 			r.waits.add(took)
 			h.Committed(blocks, bytes, took)
 		},
-	})
+	}
+	if r.disk != nil {
+		opts.FS = r.disk.FS(nil)
+	}
+	s, err := store.Open(opts)
 	if err != nil {
 		return err
 	}

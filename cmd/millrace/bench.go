@@ -52,8 +52,8 @@ func newBenchCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	c.AddCommand(newBenchRunCommand(), newBenchKneeCommand(), newBenchPlanCommand(), newBenchAgentCommand())
-	c.AddCommand(newBenchReportCommand(), newBenchCompareCommand())
+	c.AddCommand(newBenchRunCommand(), newBenchKneeCommand(), newBenchPlanCommand(), newBenchAgentCommand(), newBenchHubCommand(),
+		newBenchReportCommand(), newBenchCompareCommand())
 	c.Flags().BoolVar(&f.quick, "quick", false, "less than a minute, and less exact")
 	c.Flags().StringSliceVar(&f.cases, "case", nil, "only this case (may be repeated)")
 	c.Flags().StringVar(&f.dir, "dir", "", "folder for the temporary data, best on the disk that a hub would use (default the system's)")
@@ -160,13 +160,13 @@ func profile(cmd *cobra.Command, file *os.File) (stop func()) {
 // benchShutdown bounds the end of a server whose clients have hung up.
 const benchShutdown = 10 * time.Second
 
-// serveBench answers the API for a hub on a free port.
-func serveBench(h *hub.Hub) (string, func() error, error) {
+// serveBench answers the API for a hub at an address.
+func serveBench(h *hub.Hub, listen string) (string, func() error, error) {
 	server, err := api.New(api.Config{Hub: h})
 	if err != nil {
 		return "", nil, err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		return "", nil, err
 	}

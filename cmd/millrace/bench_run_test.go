@@ -96,6 +96,7 @@ func TestBenchFaults(t *testing.T) {
 	for _, fault := range []string{
 		"kind = \"kill\"\nat = \"200ms\"\nevery = \"600ms\"",
 		"kind = \"freeze\"\nat = \"200ms\"\nfor = \"300ms\"\n[[faults]]\nkind = \"vanish\"\nat = \"20ms\"\nevery = \"20ms\"",
+		"kind = \"slow_sync\"\nat = \"100ms\"\nfor = \"300ms\"\ndelay = \"10ms\"\n[[faults]]\nkind = \"stop_disk\"\nat = \"500ms\"\nfor = \"200ms\"\n[[faults]]\nkind = \"kill\"\nat = \"800ms\"",
 	} {
 		for _, ops := range []int{1, 50} {
 			runBench(t, fmt.Sprintf(everything, "1s", 1, ops, "binary")+"[[faults]]\n"+fault+"\n")
