@@ -70,6 +70,17 @@ func over(r *generator.Result, name string, style int, value func(*generator.Int
 
 func rateOf(i *generator.Interval) float64 { return float64(i.Ops) / max(i.Seconds, 1e-9) }
 
+// warming says whether an interval is of the warm-up, whose payments are not counted.
+func warming(i *generator.Interval) bool { return i.At-i.Seconds/2 < 0 }
+
+// measuredRate is the rate of an interval, or none where it is not measured.
+func measuredRate(i *generator.Interval) float64 {
+	if warming(i) && i.Ops == 0 {
+		return math.NaN()
+	}
+	return rateOf(i)
+}
+
 // positive is a value, or none where it is 0: a latency of no requests.
 func positive(v float64) float64 {
 	if v > 0 {
@@ -118,13 +129,13 @@ func least(all []series) float64 {
 }
 
 func (c *charted) throughput(t *Target) *chart {
-	main := over(c.r, c.of, 0, rateOf)
+	main := over(c.r, c.of, 0, measuredRate)
 	main.filled = true
 	all := []series{main}
 	x := timeAxis(t.results()...)
 	for _, other := range t.results() {
 		if other != c.r {
-			s := over(other, c.of, 0, rateOf)
+			s := over(other, c.of, 0, measuredRate)
 			s.faint = true
 			all = append(all, s)
 		}
@@ -166,7 +177,7 @@ func (c *charted) cores() *chart {
 }
 
 func (c *charted) bytes(name, title string, of func(*generator.Interval) int64) *chart {
-	s := over(c.r, name, 0, func(i *generator.Interval) float64 { return float64(of(i)) })
+	s := over(c.r, name, 0, func(i *generator.Interval) float64 { return positive(float64(of(i))) })
 	unit, by := "bytes", 1.0
 	for _, u := range [...]struct {
 		unit string
@@ -207,7 +218,7 @@ func (r *Report) rates() *chart {
 	var of []*generator.Result
 	for i := range r.Targets {
 		if one := r.Targets[i].typical(); one != nil {
-			all, of = append(all, over(one, r.Targets[i].short(), i, rateOf)), append(of, one)
+			all, of = append(all, over(one, r.Targets[i].short(), i, measuredRate)), append(of, one)
 		}
 	}
 	c := &chart{id: "throughput", title: "Throughput", about: "Throughput of all targets over time.", x: timeAxis(of...), series: all}

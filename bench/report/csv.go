@@ -39,7 +39,8 @@ func (r *Report) WriteSummaryCSV(w io.Writer) error {
 	return c.Error()
 }
 
-// WriteIntervalsCSV writes a line for each interval of each round of each target. Those with at_s of 0 or less are of the warm-up.
+// WriteIntervalsCSV writes a line for each interval of each round of each target. Those that end at 0 s or before are of the
+// warm-up, whose payments are not counted.
 func (r *Report) WriteIntervalsCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	_ = c.Write([]string{"scenario", "target", "round", "at_s", "seconds", "ops", "refused", "errors", "dropped", "p50_ms", "p99_ms", "max_ms",

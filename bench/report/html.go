@@ -106,9 +106,12 @@ func (r *Report) page() (*page, error) {
 		Passed: r.Passed(), Rounds: r.rounds(), Several: len(r.Targets) > 1, Rows: r.rows(false), Details: r.rows(true),
 		Scenario: scenarioText(one.Scenario), Machine: r.Machine.facts(),
 	}
-	var err error
-	if p.Together, err = drawn(r.together()); err != nil {
+	together, err := drawn(r.together())
+	if err != nil {
 		return nil, err
+	}
+	if p.Several {
+		p.Together = together
 	}
 	for i := range r.Targets {
 		t := &r.Targets[i]
@@ -116,6 +119,9 @@ func (r *Report) page() (*page, error) {
 		q.Passed = len(q.Failures) == 0
 		if q.Charts, err = drawn(t.charts(q.ID)); err != nil {
 			return nil, err
+		}
+		if !p.Several {
+			q.Charts = slices.Insert(q.Charts, min(2, len(q.Charts)), together...)
 		}
 		middle := t.typical()
 		for n, one := range t.Rounds {

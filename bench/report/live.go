@@ -75,12 +75,15 @@ func (l *Live) Interval(i generator.Interval) {
 		fmt.Fprintln(l.w, intervalLine(i))
 		return
 	}
-	if i.At > 0 {
+	if !warming(&i) {
 		l.refused, l.errors, l.dropped = l.refused+i.Refused, l.errors+i.Errors, l.dropped+i.Dropped
 	}
+	payments := "payments are not counted yet"
+	if !warming(&i) {
+		payments = fmt.Sprintf("%9s ops/s   p50 %s   p99 %s   max %s ms", short(rateOf(&i)), short(i.P50), short(i.P99), short(i.Max))
+	}
 	l.draw([]string{
-		l.head(), l.progress(i.At),
-		fmt.Sprintf("%9s ops/s   p50 %s   p99 %s   max %s ms", short(rateOf(&i)), short(i.P50), short(i.P99), short(i.Max)),
+		l.head(), l.progress(&i), payments,
 		fmt.Sprintf("refused %d   without an answer %d   dropped %d", l.refused, l.errors, l.dropped),
 		fmt.Sprintf("cores: generator %.2f   target %.2f   target's memory %s", i.CPU, i.System, bytesText(i.Memory)),
 	})
@@ -134,14 +137,15 @@ func (l *Live) head() string {
 	return text
 }
 
-// progress is a bar of the time. At is since the warm-up was over.
-func (l *Live) progress(at float64) string {
+// progress is a bar of the time.
+func (l *Live) progress(i *generator.Interval) string {
 	const wide = 30
 	warm, length := l.scenario.Warmup.Seconds(), l.scenario.Length().Seconds()
+	at := i.At
 	part := min(max((at+warm)/max(warm+length, 1e-9), 0), 1)
 	full := int(part * wide)
 	bar := "[" + strings.Repeat("#", full) + strings.Repeat("-", wide-full) + "]"
-	if at <= 0 {
+	if warming(i) {
 		return bar + " warm-up"
 	}
 	of := time.Duration(length * float64(time.Second)).Round(time.Second)
@@ -178,8 +182,8 @@ func (l *Live) erase() {
 // intervalLine is an interval in a line.
 func intervalLine(i generator.Interval) string {
 	phase := fmt.Sprintf("%5.0f s", i.At)
-	if i.At <= 0 {
-		phase = "warm-up"
+	if warming(&i) {
+		return fmt.Sprintf("warm-up  generator %.2f, target %.2f cores", i.CPU, i.System)
 	}
 	line := fmt.Sprintf("%s  %10.0f ops/s  p50 %8.2f  p99 %8.2f  max %8.2f ms  generator %.2f, target %.2f cores", phase, rateOf(&i), i.P50, i.P99, i.Max, i.CPU, i.System)
 	if i.Errors+i.Refused+i.Dropped > 0 {

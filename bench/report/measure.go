@@ -104,7 +104,11 @@ func (s Spread) text() string {
 	case s.N == 1 || s.Low == s.High:
 		return short(s.Median)
 	}
-	return short(s.Median) + " (" + short(s.Low) + "–" + short(s.High) + ")"
+	dash := "–"
+	if s.Low < 0 {
+		dash = " to "
+	}
+	return short(s.Median) + " (" + short(s.Low) + dash + short(s.High) + ")"
 }
 
 // short is a number in three digits or so.

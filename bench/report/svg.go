@@ -19,11 +19,10 @@ const (
 	chartWide = 470
 	chartHigh = 284
 	left      = 50
-	top       = 60
+	top       = 46
 	bottom    = 42
 	right     = 16
-	small     = 11.5 // size of the letters
-	letter    = 0.56 * small
+	letter    = 0.56 * 13.5 // the letters are 11.5, and 13.5 on small screens
 )
 
 // chart is a plot with two axes.
@@ -60,13 +59,14 @@ type canvas struct {
 	bytes.Buffer
 	c     *chart
 	right float64 // edge of what is plotted
+	top   float64 // its other edge
 }
 
 func (p *canvas) put(format string, args ...any) { fmt.Fprintf(p, format, args...) }
 
 func (p *canvas) px(v float64) float64 { return left + p.c.x.place(v)*(p.right-left) }
 func (p *canvas) py(v float64) float64 {
-	return chartHigh - bottom - p.c.y.place(v)*(chartHigh-bottom-top)
+	return chartHigh - bottom - p.c.y.place(v)*(chartHigh-bottom-p.top)
 }
 
 // escape makes text of others safe in XML; what no XML may hold becomes U+FFFD.
@@ -78,7 +78,10 @@ func escape(text string) string {
 
 // write draws it. Alone it is a file of its own, with its style; else it is a part of a page that has the style.
 func (c *chart) write(w io.Writer, alone bool) error {
-	p := &canvas{c: c, right: chartWide - right}
+	p := &canvas{c: c, right: chartWide - right, top: top}
+	if len(c.bands) > 0 {
+		p.top += 14 // for their names
+	}
 	names := 0
 	for _, s := range c.series {
 		if !s.faint {
@@ -140,14 +143,14 @@ func (p *canvas) bands() {
 			class = "quiet"
 		}
 		from, to := p.px(b.from), p.px(b.to)
-		p.put(`<g class="%s"><title>%s</title><path d="M%.1f %dV%dH%.1fV%dZ"/>`, class, escape(b.name), from, chartHigh-bottom, top-4, max(to, from+1.5), chartHigh-bottom)
+		p.put(`<g class="%s"><title>%s</title><path d="M%.1f %dV%.0fH%.1fV%dZ"/>`, class, escape(b.name), from, chartHigh-bottom, p.top-4, max(to, from+1.5), chartHigh-bottom)
 		wide := letter * float64(utf8.RuneCountInString(b.name))
 		x := from + 2
 		if x+wide > chartWide-4 {
 			x = chartWide - 4 - wide
 		}
 		if x > until {
-			p.put(`<text x="%.1f" y="%d">%s</text>`, x, top-8, escape(b.name))
+			p.put(`<text x="%.1f" y="%.0f">%s</text>`, x, p.top-8, escape(b.name))
 			until = x + wide + 4
 		}
 		p.put("</g>\n")
