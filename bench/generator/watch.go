@@ -73,6 +73,9 @@ func (w *watch) run(ctx context.Context) {
 
 func (w *watch) interval() {
 	m := w.mark()
+	if !m.known { // it is down, say; when it is there again, it has not used all of it at once
+		m.using = Using{CPU: w.using.CPU, Disk: w.using.Disk}
+	}
 	g := newGauge()
 	for _, k := range w.workers {
 		k.gauge.drain(g)
