@@ -21,7 +21,7 @@ REGTEST    ?= regtest-data
 STATICCHECK = $(GO) tool -modfile=.ci/tools.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-hledger deps-npm build run nodes regtest regtest-stop test test-race test-faults test-regtest check bench \
+.PHONY: help deps deps-hledger deps-npm deps-postgres build run nodes regtest regtest-stop test test-race test-faults test-regtest check bench \
 	bench-quick bench-long fuzz cover clean
 
 help: ## list the targets
@@ -36,6 +36,10 @@ deps-hledger:
 deps-npm:
 	npm ci --prefix hub/webhook/testdata/npm --ignore-scripts --no-audit --no-fund
 	npm ci --prefix hub/nwc/testdata/npm --ignore-scripts --no-audit --no-fund
+
+deps-postgres: ## install PostgreSQL 15, which the bench suite and its tests can be held against (as root, or by sudo)
+	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends postgresql-15"; \
+		$$install || { $$root apt-get update && $$install; }
 
 build: ## build bin/millrace
 	@mkdir -p bin

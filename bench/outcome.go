@@ -2,10 +2,8 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/bench/scenario"
@@ -40,7 +38,7 @@ func Versus(ctx context.Context, cfg Config, s *scenario.Scenario, targets []str
 		return nil, fmt.Errorf("%w: %d rounds of %d targets; want one at least, and %d runs at most", ErrTarget, rounds, len(targets), maxRuns)
 	}
 	for i, t := range targets {
-		if err := knows(t); err != nil {
+		if _, _, err := findMaker(t); err != nil {
 			return nil, err
 		}
 		if slices.Contains(targets[:i], t) {
@@ -119,15 +117,3 @@ func (o *Outcome) Failures() (all []string) {
 func (q Ratio) String() string {
 	return fmt.Sprintf("%s / %s: %.3g times (%.3g to %.3g in %d rounds)", q.Of, q.To, q.Median, q.Least, q.Most, len(q.Rounds))
 }
-
-// knows says whether a target's name is one that can be run, or what is wrong with it.
-func knows(target string) error {
-	name, _, _ := strings.Cut(target, "=")
-	if !slices.Contains(Targets(), name) {
-		return fmt.Errorf("%w: %q; want one of %q", ErrTarget, target, Targets())
-	}
-	return nil
-}
-
-// errNoCommand is why the hub of this program cannot be started.
-var errNoCommand = errors.New("millrace needs a command to run")

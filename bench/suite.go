@@ -15,12 +15,6 @@ import (
 // ErrFailed is what a load ends with that a threshold does not hold of, or whose books do not agree with what was acknowledged.
 var ErrFailed = errors.New("failed")
 
-// ErrTarget is returned, wrapped, for the name of a payment system that the suite does not know.
-var ErrTarget = errors.New("no such target")
-
-// Targets are the payment systems that a scenario can be run against.
-func Targets() []string { return []string{"millrace"} }
-
 // RunScenario puts a target under a scenario's load, and verifies its books. The target is started for it, in a temporary folder that is removed
 // at the end. What was measured so far is returned when the context ends before the load does.
 func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target string, live func(generator.Interval)) (r *generator.Result, err error) {
@@ -57,7 +51,8 @@ func loaded(ctx context.Context, cfg Config, s *scenario.Scenario, target string
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	if err := knows(target); err != nil {
+	kind, where, err := findMaker(target)
+	if err != nil {
 		return err
 	}
 	if onMemory(cfg.Dir) {
@@ -70,17 +65,10 @@ func loaded(ctx context.Context, cfg Config, s *scenario.Scenario, target string
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	plan := workload.NewPlan(s)
 	fmt.Fprintf(cfg.Progress, "%s: making %d accounts, %d channels and %d works\n", s.Name, plan.Accounts(), s.Population.Channels, s.Population.Works)
-	t, err := newTarget(ctx, &cfg, plan, dir)
+	t, err := kind.start(ctx, &cfg, plan, dir, where)
 	if err != nil {
-		return fmt.Errorf("bench: starting %s: %w", target, err)
+		return fmt.Errorf("bench: starting %s: %w", kind.name, err)
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
 	return do(plan, t)
-}
-
-func newTarget(ctx context.Context, c *Config, plan *workload.Plan, dir string) (generator.Target, error) {
-	if c.Command == nil {
-		return nil, errNoCommand
-	}
-	return newHubTarget(ctx, c, plan, dir)
 }

@@ -50,13 +50,15 @@ var ladder = []struct{ dir, imports string }{
 	{"deploy/regtest/...", ""},
 
 	{"bench", "ledger ledger/store ledger/store/slow ledger/store/index ledger/store/records ledger/tlog hub hub/seal hub/keyring hub/token " +
-		"channels channels/settle channels/chain channels/lightning deploy/regtest/network bench/scenario bench/workload bench/generator bench/plan bench/agent"},
+		"channels channels/settle channels/chain channels/lightning deploy/regtest/network bench/scenario bench/workload bench/generator bench/plan bench/agent " +
+		"bench/target/postgres"},
 	{"bench/agent", "bench/scenario bench/workload bench/generator"},
 	{"bench/plan", ""},
 	{"bench/scenario", ""},
 	{"bench/workload", "bench/scenario"},
 	{"bench/generator", "bench/scenario bench/workload"},
 	{"bench/report", "bench/scenario bench/generator"},
+	{"bench/target/...", "bench/scenario bench/workload bench/generator"},
 
 	{"cmd/...", "*"},
 }
@@ -65,6 +67,8 @@ var ladder = []struct{ dir, imports string }{
 var guarded = []struct{ module, only string }{
 	{"github.com/cockroachdb/pebble", "ledger/store/..."},
 	{"github.com/valyala/fasthttp", "hub/api/..."},
+	{"github.com/jackc/pgx", "bench/target/postgres"},
+	{"modernc.org/sqlite", "bench/target/sqlite"},
 	{"github.com/lightningnetwork/", "channels/lightning deploy/regtest/..."},
 	{"github.com/btcsuite/btcd/rpcclient", "channels/chain deploy/regtest/..."},
 	{"github.com/btcsuite/btcd/btcec", "channels/chain channels/lightning deploy/regtest/... hub/nwc"}, // Nostr signs as Bitcoin does: BIP 340

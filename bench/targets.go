@@ -1,0 +1,69 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/bench/generator"
+	"github.com/millrace/millrace/bench/target/postgres"
+	"github.com/millrace/millrace/bench/workload"
+)
+
+// ErrTarget is returned, wrapped, for the name of a payment system that the suite does not know.
+var ErrTarget = errors.New("no such target")
+
+// errNoCommand is why the hub of this program cannot be started.
+var errNoCommand = errors.New("millrace needs a command to run")
+
+// maker makes a target of a kind, with the population of a plan in it, in a folder of its own. Where is what stands behind the name: the URL of a
+// system that is there already, or nothing.
+type maker struct {
+	name  string
+	where bool // a URL may stand behind the name
+	start func(ctx context.Context, c *Config, plan *workload.Plan, dir, where string) (generator.Target, error)
+}
+
+// makers are the payment systems that a scenario can be run against.
+var makers = [...]maker{
+	{"millrace", false, func(ctx context.Context, c *Config, plan *workload.Plan, dir, _ string) (generator.Target, error) {
+		if c.Command == nil {
+			return nil, errNoCommand
+		}
+		return newHubTarget(ctx, c, plan, dir)
+	}},
+	{string(postgres.Batches), true, startPostgres(postgres.Batches)},
+	{string(postgres.Totals), true, startPostgres(postgres.Totals)},
+	{string(postgres.Single), true, startPostgres(postgres.Single)},
+}
+
+func startPostgres(mode postgres.Mode) func(context.Context, *Config, *workload.Plan, string, string) (generator.Target, error) {
+	return func(ctx context.Context, c *Config, plan *workload.Plan, dir, where string) (generator.Target, error) {
+		return postgres.New(ctx, postgres.Config{Plan: plan, Mode: mode, Dir: dir, URL: where, Progress: c.Progress})
+	}
+}
+
+// Targets are the names of the payment systems that a scenario can be run against.
+func Targets() (names []string) {
+	for _, m := range makers {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// findMaker takes a target as it is asked for apart: NAME, or NAME=URL.
+func findMaker(target string) (m maker, where string, err error) {
+	name, where, given := strings.Cut(target, "=")
+	i := slices.IndexFunc(makers[:], func(m maker) bool { return m.name == name })
+	switch {
+	case i < 0:
+		return m, "", fmt.Errorf("%w: %q; want one of %q", ErrTarget, name, Targets())
+	case given && !makers[i].where:
+		return m, "", fmt.Errorf("%w: %s is started by the suite, and is nowhere before", ErrTarget, name)
+	case given && where == "":
+		return m, "", fmt.Errorf("%w: %s= and no URL behind it", ErrTarget, name)
+	}
+	return makers[i], where, nil
+}
