@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,13 +23,15 @@ import (
 
 // hubTarget is this program's hub, in a process of its own on a data folder of its own, spoken to over loopback.
 type hubTarget struct {
-	c       *Config
-	plan    *workload.Plan
-	dir     string // the parent of the hub's data folder
-	rig     *rig   // knows the folder; no hub is open in it while the process runs
+	c    *Config
+	plan *workload.Plan
+	dir  string // the parent of the hub's data folder
+	rig  *rig   // knows the folder; no hub is open in it while the process runs
+	hubDoor
+
+	mu      sync.Mutex // of what follows: faults come while somebody asks what the hub uses
 	process *process
 	before  time.Duration // CPU of the processes before this one
-	hubDoor
 }
 
 // hubDoor is where a hub is, and what a plan's numbers are called there: all that sessions need. It can be handed to generators elsewhere.
@@ -103,7 +106,9 @@ func (d *hubDoor) Connect(int) (generator.Session, error) {
 
 // Kill ends the hub as a crash does.
 func (t *hubTarget) Kill() error {
-	if u, err := t.Using(); err == nil {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if u, err := t.using(); err == nil {
 		t.before = u.CPU
 	}
 	return t.process.kill()
@@ -111,19 +116,22 @@ func (t *hubTarget) Kill() error {
 
 // Start starts it, or starts it again where it was.
 func (t *hubTarget) Start() error {
-	listen := cmp.Or(t.c.HubAddress, anyPort)
-	if t.process != nil {
-		listen = t.Address
-	}
+	listen := cmp.Or(t.Address, t.c.HubAddress, anyPort)
 	start := newProcess
 	if slices.ContainsFunc(t.plan.Scenario.Faults, func(f scenario.Fault) bool { return f.Kind == scenario.SlowSync || f.Kind == scenario.StopDisk }) {
 		start = newSlowProcess
 	}
 	p, err := start(t.c, t.rig.dir, listen)
-	if err == nil {
-		t.process, t.Address = p, p.addr
+	if err != nil {
+		return err
 	}
-	return err
+	if t.Address == "" { // later it is the same, and sessions read it
+		t.Address = p.addr
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.process = p
+	return nil
 }
 
 // Freeze stops all its threads, or lets them go on.
@@ -154,6 +162,15 @@ const clockTicks = 100
 
 // Using is what the hub's process uses.
 func (t *hubTarget) Using() (u generator.Using, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.using()
+}
+
+func (t *hubTarget) using() (u generator.Using, err error) {
+	if t.process.gone {
+		return u, errors.New("reading what a hub uses: it is down")
+	}
 	pid := strconv.Itoa(t.process.cmd.Process.Pid)
 	text, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
 	if err != nil {
