@@ -203,6 +203,11 @@ func (t *hubTarget) Books(ctx context.Context) (*workload.Books, error) {
 	if err := t.process.stop(); err != nil {
 		return nil, err
 	}
+	return t.recovered(ctx)
+}
+
+// recovered are the books that a start would find.
+func (t *hubTarget) recovered(ctx context.Context) (*workload.Books, error) {
 	n := t.plan.Scenario.Population
 	b := &workload.Books{Cut: uint64(ledger.FeeOf(ledger.Msat(n.Price), feePPM))}
 	return b, t.rig.verify(ctx, func(s *ledger.State) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/bench/target/postgres"
+	"github.com/millrace/millrace/bench/target/sqlite"
 	"github.com/millrace/millrace/bench/workload"
 )
 
@@ -33,6 +34,12 @@ var makers = [...]maker{
 			return nil, errNoCommand
 		}
 		return newHubTarget(ctx, c, plan, dir)
+	}},
+	{"millrace-inprocess", false, func(ctx context.Context, c *Config, plan *workload.Plan, dir, _ string) (generator.Target, error) {
+		return newInnerTarget(ctx, c, plan, dir)
+	}},
+	{"sqlite", false, func(ctx context.Context, _ *Config, plan *workload.Plan, dir, _ string) (generator.Target, error) {
+		return sqlite.New(ctx, plan, dir)
 	}},
 	{string(postgres.Batches), true, startPostgres(postgres.Batches)},
 	{string(postgres.Totals), true, startPostgres(postgres.Totals)},
