@@ -66,7 +66,7 @@ func (g *Generator) Run(ctx context.Context) (*Result, error) {
 // Load sends what a scenario says, which has the population of the plan's and as many workers.
 func (g *Generator) Load(ctx context.Context, s *scenario.Scenario) (*Result, error) {
 	workers := make([]*worker, 0, s.Workers)
-	began := time.Now()
+	var began time.Time
 	var p *profile
 	if s.Arrival.Loop == scenario.Open {
 		p = newProfile(s)
