@@ -24,7 +24,7 @@ func TestCancelAsked(t *testing.T) {
 	if p, err := r.Withdraw(ctx, q); err != nil || p.Status != Asked {
 		t.Fatal(shown(p), err)
 	}
-	if p, err := r.Cancel(q.Key, "cancelled"); err != nil || p.Status != Voided || p.Reason != "cancelled" {
+	if p, err := r.Cancel(q.Key, "cancelled"); err != nil || p.Status != Voided || p.Reason != "cancelled" || !p.Decided {
 		t.Errorf("%s, %v", shown(p), err)
 	}
 	<-rule

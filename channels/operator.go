@@ -58,7 +58,7 @@ func (r *Rails) Cancel(key Key, why string) (Payout, error) {
 func (r *Rails) cancel(f *flight, why string) (p Payout, act action, cancelled bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e := event{kind: evRefused, reason: why}
+	e := event{kind: evRefused, reason: why, by: true}
 	switch {
 	case f.p.Status == Asked && f.asked:
 		e.kind = evCancelled

@@ -115,6 +115,7 @@ type Payout struct {
 	Status    Status           `json:"status"`
 	Foreign   bool             `json:"foreign,omitempty"`   // the node knew a payment of this hash before the hub has sent one: an operator decides
 	Cancelled bool             `json:"cancelled,omitempty"` // by an operator while it was Asked: its money only goes back
+	Decided   bool             `json:"decided,omitempty"`   // an operator has ended it, by Cancel or Decide: nobody is to try it again by himself
 	Reason    string           `json:"reason,omitempty"`    // why it failed, or what it waits for
 	Fee       ledger.Msat      `json:"fee,omitempty"`       // what it cost, once it is paid
 	Proof     Hash             `json:"proof,omitzero"`      // the preimage, once it is paid

@@ -21,6 +21,7 @@ type event struct {
 	until  time.Time   // evTakenUp, evLost: by then the node has begun, or dropped, what was handed to it
 	before bool        // evCleared: the node knows a payment of this hash that failed
 	asked  bool        // evFailed: the node was asked about the hash; it did not answer a call to pay
+	by     bool        // evRefused: by an operator, who takes it back
 }
 
 type eventKind uint8
@@ -128,11 +129,12 @@ func stepAsked(p Payout, e event) (Payout, action) {
 		return p, action{kind: actHold, again: true}
 	case evRefused:
 		p.because(e)
+		p.Decided = p.Decided || e.by
 		return p.become(Voided, e), action{}
 	case evCancelled:
 		// What the ledger may hold is found out by asking again, as after a start; and then it goes back.
 		p.because(e)
-		p.Cancelled = true
+		p.Cancelled, p.Decided = true, true
 		return p.become(Asked, e), action{kind: actHold}
 	}
 	return p, action{}
@@ -153,9 +155,10 @@ func stepHeld(p Payout, e event) (Payout, action) {
 		p.Reason = e.reason
 		return p, action{kind: actClear, again: true}
 	case evRefused, evDenied:
-		p.Reason = e.reason
+		p.Reason, p.Decided = e.reason, e.by || e.kind == evDenied
 		return p.become(Dropped, e), action{kind: actVoid}
 	case evGranted:
+		p.Decided = true
 		return p.arrive(e)
 	case evForeign:
 		p.Reason, p.Foreign = e.reason, true
@@ -183,9 +186,10 @@ func stepSent(p Payout, e event) (Payout, action) {
 		p.doubt = doubt{calls: 2, until: e.until}
 		return p, p.ask()
 	case evArrived, evGranted:
+		p.Decided = e.kind == evGranted
 		return p.arrive(e)
 	case evDenied:
-		p.Reason = e.reason
+		p.Reason, p.Decided = e.reason, true
 		return p.become(Dropped, e), action{kind: actVoid}
 	case evFailed, evTurnedAway:
 		p.Reason = e.reason

@@ -220,6 +220,9 @@ func TestForeign(t *testing.T) {
 			r.ends(q.Key, Voided)
 			r.has(from, 100_000, 0)
 		}
+		if p, _ := r.Payout(q.Key); !p.Decided {
+			t.Errorf("nobody could tell that an operator has ended it: %s", shown(p))
+		}
 		if _, err := r.Decide(q.Key, paid, "again"); !errors.Is(err, ErrDecided) {
 			t.Errorf("decided twice: %v", err)
 		}

@@ -72,6 +72,7 @@ type event struct {
 	proof string      // evArrived
 	why   Reason      // evFailed, evDropped, evReturned
 	tries uint8       // evFailed: at most so many
+	ended bool        // evFailed: by an operator, whose word is not to be undone by another try
 }
 
 type eventKind uint8
@@ -120,7 +121,7 @@ func (i Item) step(e event) Item {
 		}
 	case i.Stage == Begun && e.kind == evFailed:
 		i.Stage, i.Reason, i.Ended = Failed, e.why, e.now
-		if i.Try < e.tries && i.retryable(e.why) {
+		if i.Try < e.tries && !e.ended && i.retryable(e.why) {
 			i.Stage, i.NotBefore, i.Ended = Waiting, e.now+firstRetry<<(i.Try-1), 0
 		}
 	case i.Stage == Returning && e.kind == evReissued:

@@ -170,7 +170,7 @@ func (w *world) Payout(key channels.Key) (channels.Payout, error) {
 		w.script[p.To] = list[1:]
 	}
 	if what != "pay" {
-		p.Status, p.Reason = channels.Voided, what
+		p.Status, p.Reason, p.Decided = channels.Voided, what, strings.HasPrefix(what, "op-")
 		w.submit(ledger.Op{Kind: ledger.OpVoid, Actor: p.Account, Target: w.holds[key]})
 		return *p, nil
 	}

@@ -316,3 +316,14 @@ func TestLargePayoutWaitsForTwoOperators(t *testing.T) {
 		t.Errorf("one that says it is of a run that there is not: %v", err)
 	}
 }
+
+// TestOperatorsWordIsFinal: what an operator has ended is not tried again by the run, whatever he wrote beside it.
+func TestOperatorsWordIsFinal(t *testing.T) {
+	r := startRig(t)
+	r.payee(20, 10_000_000, Payee{Lightning: "a@b.c"})
+	r.world.say("a@b.c", "op-1: it never arrived", "pay")
+	run := r.closed(r.start().ID)
+	if item := r.items(run.ID)[0]; item.Stage != Failed || item.Try != 1 || item.Reason != "op-1: it never arrived" || r.world.got("a@b.c") != 0 {
+		t.Errorf("%+v", item)
+	}
+}

@@ -104,7 +104,7 @@ func (d *Desk) outcome(p *channels.Payout) event {
 		}
 		return e
 	case channels.Voided:
-		return event{kind: evFailed, why: reasonText(p.Reason)}
+		return event{kind: evFailed, why: reasonText(p.Reason), ended: p.Decided}
 	}
 	return event{}
 }
