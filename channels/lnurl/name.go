@@ -1,6 +1,7 @@
 package lnurl
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -200,11 +201,13 @@ func (n *Names) of(account ledger.AccountNo) (had []string, err error) {
 
 // jsonRow encodes what always can be.
 func jsonRow(key []byte, value any) channels.Row {
-	text, err := json.Marshal(value)
-	if err != nil {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false) // it makes six bytes of one
+	if err := e.Encode(value); err != nil {
 		panic("lnurl: a record that is no JSON: " + err.Error()) // a mistake in its type, found by the first test that writes one
 	}
-	return channels.Row{Key: key, Value: text}
+	return channels.Row{Key: key, Value: bytes.TrimSuffix(text.Bytes(), []byte("\n"))}
 }
 
 func readJSON(records channels.Records, key []byte, into any) (known bool, err error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/lnurl"
 	"github.com/millrace/millrace/ledger/store"
 	"github.com/millrace/millrace/ledger/store/backup"
 	"github.com/millrace/millrace/ledger/store/records"
@@ -89,7 +90,9 @@ func (a *app) restoreRails(m backup.Manifest, data string) (err error) {
 	if err := rails.Scan(nil, nil, func(_, _ []byte) bool { return true }); err != nil || missing != nil {
 		return err
 	}
-	if err := channels.MarkRestored(rails, time.Now(), m.Name); err != nil {
+	now := time.Now()
+	// The links first: a folder that is marked has none that is open. Until Adopt, which comes after both, no hub starts on it.
+	if err := errors.Join(lnurl.ExpireLinks(rails, now), channels.MarkRestored(rails, now, m.Name)); err != nil {
 		return err
 	}
 	a.note("the hub starts with its payouts paused, since some may have been sent after the backup was made: see millrace restore --help")

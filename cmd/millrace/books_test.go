@@ -2,10 +2,17 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/lnurl"
+	"github.com/millrace/millrace/ledger/store/records"
 )
 
 // TestBackupOfRails: what the rails know is in a backup of a hub, running or not, with lnd's channel backups; a hub that has met a node and is
@@ -40,6 +47,25 @@ func TestBackupOfRails(t *testing.T) {
 	put(s.dir, channelsName+"/channels-00000002-8d969eef.backup", "second")
 	take(nil)
 	s.stop()
+	link := "lnurl/link/" + strings.Repeat("1a", 16)
+	expires := func(dir string, write string) (at int64) {
+		t.Helper()
+		rails, err := records.Open(records.Options{Dir: filepath.Join(dir, railsName)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var k lnurl.Link
+		if write != "" {
+			err = rails.Write(channels.Row{Key: []byte(link), Value: []byte(write)})
+		}
+		text, errGet := rails.Get([]byte(link))
+		if err := errors.Join(err, errGet, json.Unmarshal(text, &k), rails.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return k.Expires
+	}
+	later := time.Now().Add(time.Hour).UnixMilli()
+	expires(s.dir, fmt.Sprintf(`{"id":"%s","state":"open","expires":%d}`, strings.Repeat("1a", 16), later))
 	made := ok(t, "backup", "--data", s.dir, "--to", place, "--with-keys")
 	ok(t, "backup", "verify", "--from", place)
 	var listed []map[string]any
@@ -55,6 +81,9 @@ func TestBackupOfRails(t *testing.T) {
 		if b, err := os.ReadFile(filepath.Join(whole, name)); err != nil || string(b) != want {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
+	}
+	if at := expires(whole, ""); at >= later || at > time.Now().UnixMilli() {
+		t.Errorf("a link to withdraw by is open after a restore: until %v", time.UnixMilli(at))
 	}
 	again := serveIn(t, whole)
 	pause := ok(t, "payouts", "list", "--hub", again.url, "--token-file", again.operator)["pause"].(map[string]any)

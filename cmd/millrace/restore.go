@@ -29,7 +29,9 @@ func (a *app) restoreCommand() *cobra.Command {
 		"whole log and replays it as a start does. Only if all is well does the folder become one that a hub starts on: an interrupted restore is none, and is\n" +
 		"begun again in an empty folder. The write-ahead log is then within the folder: serve it without --wal-dir.\n\n" +
 		"A hub that had a node starts with its payouts paused, for some may have been sent after the backup was made. Let it run, compare its\n" +
-		"books with the node's (millrace reconcile run --full), decide and explain what that finds, and then: millrace payouts resume.\n\n" +
+		"books with the node's (millrace reconcile run --full), decide and explain what that finds, and then: millrace payouts resume.\n" +
+		"Links to withdraw by (LNURL) have expired, since they may have been used: their owners make new ones. And what was ordered after the backup\n" +
+		"may be done already, though the hub does not know it: clients must not repeat such orders before the books are compared.\n\n" +
 		"If the hub's keys are not in the backup, put hub.keys into the folder before the hub is started."
 	c.Flags().StringVar(&place, "from", "", "folder of the backups")
 	c.Flags().StringVar(&name, "name", "", "of the backup (default: the newest)")
