@@ -1,6 +1,7 @@
 package nwc
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -120,11 +121,13 @@ func (l *link) settle(records channels.Records, p payment, cost ledger.Msat) err
 
 // row encodes what always can be.
 func row(key []byte, value any) channels.Row {
-	text, err := json.Marshal(value)
-	if err != nil {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false) // it makes six bytes of one
+	if err := e.Encode(value); err != nil {
 		panic("nwc: a record that is no JSON: " + err.Error()) // a mistake in its type, found by the first test that writes one
 	}
-	return channels.Row{Key: key, Value: text}
+	return channels.Row{Key: key, Value: bytes.TrimSuffix(text.Bytes(), []byte("\n"))}
 }
 
 // bucket bounds how often a connection asks: burst at once, and rate a second.
