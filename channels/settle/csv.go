@@ -43,8 +43,9 @@ func parseCSV(text []byte) (s Sheet) {
 		}
 		at, _ := r.FieldPos(0)
 		l := Line{Line: uint32(at)}
-		empty := true
+		empty, size := true, 0
 		for i, field := range record {
+			size += len(field)
 			field = strings.TrimSpace(field)
 			empty = empty && field == ""
 			if i < len(set) {
@@ -56,6 +57,9 @@ func parseCSV(text []byte) (s Sheet) {
 		}
 		if len(record) != len(set) {
 			l.wrong("%d fields, and the first line has %d", len(record), len(set))
+		}
+		if size > maxLine {
+			l.wrong("longer than %d bytes", maxLine)
 		}
 		s.Lines = append(s.Lines, l)
 	}

@@ -158,8 +158,21 @@ func (d *Desk) Close() {
 
 func (d *Desk) now() uint64 { return uint64(d.cfg.Clock().UnixMilli()) }
 
-// write makes rows durable. After an error nobody knows what is, and everything stops where it is: the next start finds out.
+// maxWrite bounds, in bytes, what is written at once: half of what records take (ledger/store/records.MaxWrite).
+const maxWrite = 16 << 20
+
+// errSize means that a write would be too large: nothing was done.
+var errSize = errors.New("more than is written at once")
+
+// write makes rows durable. After an error, but errSize, nobody knows what is, and everything stops where it is: the next start finds out.
 func (d *Desk) write(rows ...channels.Row) error {
+	size := 0
+	for _, row := range rows {
+		size += len(row.Key) + len(row.Value)
+	}
+	if size > maxWrite {
+		return fmt.Errorf("%w: %d rows of %d bytes, and at most %d bytes", errSize, len(rows), size, maxWrite)
+	}
 	if err := d.ctx.Err(); err != nil {
 		return ErrClosed
 	}

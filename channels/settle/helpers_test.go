@@ -17,13 +17,14 @@ var errCrash = errors.New("the process is gone")
 
 // disk is what survives a crash. A crash is at a write: before it, or after it though it is not reported.
 type disk struct {
-	mu    sync.Mutex
-	rows  map[string][]byte
-	keys  []string // sorted; nil: to be made
-	wrote int
-	crash int  // at this write, counted from one; zero: never
-	after bool // the write is done all the same
-	dead  bool
+	mu      sync.Mutex
+	rows    map[string][]byte
+	keys    []string // sorted; nil: to be made
+	wrote   int
+	largest int  // bytes of a write
+	crash   int  // at this write, counted from one; zero: never
+	after   bool // the write is done all the same
+	dead    bool
 }
 
 func newDisk() *disk { return &disk{rows: make(map[string][]byte)} }
@@ -90,6 +91,11 @@ func (d *disk) Write(rows ...channels.Row) error {
 	if d.dead {
 		return errCrash
 	}
+	size := 0
+	for _, r := range rows {
+		size += len(r.Key) + len(r.Value)
+	}
+	d.largest = max(d.largest, size)
 	d.wrote++
 	if d.wrote == d.crash {
 		d.dead = true

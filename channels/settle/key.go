@@ -1,6 +1,7 @@
 package settle
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -56,11 +57,13 @@ func last4(key []byte) uint32 { return binary.BigEndian.Uint32(key[len(key)-4:])
 
 // put is the row of a value. What this package stores can always be written as JSON.
 func put(key []byte, v any) channels.Row {
-	text, err := json.Marshal(v)
-	if err != nil {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false) // it makes six bytes of one, and texts are others'
+	if err := e.Encode(v); err != nil {
 		panic(fmt.Sprintf("settle: %T as JSON: %v", v, err))
 	}
-	return channels.Row{Key: key, Value: text}
+	return channels.Row{Key: key, Value: bytes.TrimSuffix(text.Bytes(), []byte("\n"))}
 }
 
 // get reads a value, and says whether there is one.

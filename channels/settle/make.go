@@ -202,8 +202,9 @@ func (r Rules) approvals(amount ledger.Msat) uint8 {
 
 // writeItems writes the items of a run, and counts them in it.
 func (d *Desk) writeItems(r *Run, next func() (Item, bool, error)) error {
-	const most = 1000
+	const most, bytes = 1000, 1 << 20
 	var rows []channels.Row
+	size := 0
 	for {
 		item, ok, err := next()
 		if err != nil {
@@ -211,6 +212,7 @@ func (d *Desk) writeItems(r *Run, next func() (Item, bool, error)) error {
 		}
 		if ok {
 			rows = append(rows, put(numberKey(r.ID, r.Items), &item))
+			size += len(rows[len(rows)-1].Value)
 			if r.File == nil {
 				rows = append(rows, channels.Row{Key: ofAccountKey(item.Account, r.ID, r.Items), Value: []byte{}})
 			}
@@ -221,11 +223,11 @@ func (d *Desk) writeItems(r *Run, next func() (Item, bool, error)) error {
 				r.FeeLimit += item.FeeLimit
 			}
 		}
-		if len(rows) >= most || !ok && len(rows) > 0 {
+		if len(rows) >= most || size >= bytes || !ok && len(rows) > 0 {
 			if err := d.write(rows...); err != nil {
 				return err
 			}
-			rows = rows[:0]
+			rows, size = rows[:0], 0
 		}
 		if !ok {
 			return nil

@@ -23,9 +23,10 @@ const (
 const (
 	MaxFile     = 32 << 20 // bytes
 	MaxLines    = 50_000   // payments
-	maxLine     = 16 << 10 // bytes, of NDJSON
+	maxLine     = 16 << 10 // bytes, of NDJSON, and of the fields of CSV
 	maxText     = 500      // bytes, of a reference
 	maxGiven    = 64       // bytes, of an id of a payment, or of the file
+	maxProblem  = 500      // bytes, of what is wrong
 	maxProblems = 1000     // that an answer names
 )
 
@@ -52,15 +53,23 @@ type Line struct {
 
 func (s *Sheet) wrong(format string, a ...any) {
 	if len(s.Problems) < maxProblems {
-		s.Problems = append(s.Problems, fmt.Sprintf(format, a...))
+		s.Problems = append(s.Problems, cut(fmt.Sprintf(format, a...), maxProblem))
 	}
 }
 
 func (l *Line) wrong(format string, a ...any) {
 	const most = 10
 	if len(l.Problems) < most {
-		l.Problems = append(l.Problems, fmt.Sprintf(format, a...))
+		l.Problems = append(l.Problems, cut(fmt.Sprintf(format, a...), maxProblem)) // what is wrong may quote what stands there
 	}
+}
+
+// cut is a text of at most so many bytes. It keeps nothing of a longer one in memory.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(strings.Clone(text[:most]), "")
 }
 
 // parseSheet reads a file. What is wrong with it is in the sheet.
@@ -101,20 +110,24 @@ func parseSheet(format Format, text []byte) (s Sheet, err error) {
 // ErrFormat means that a file is of a format that is not known.
 var ErrFormat = errors.New("not a format of payment files")
 
-// check checks what can be known of a line by itself, and that its id is its own.
+// check checks what can be known of a line by itself, and that its id is its own. What is too long is cut: a line that is passed over is
+// written down as well.
 func (l *Line) check(seen map[string]uint32) {
+	whole := len(l.Given) <= maxGiven
 	for _, f := range []struct {
-		name, text string
-		most       int
-	}{{"to", l.To, maxTarget}, {"reference", l.Reference, maxText}, {"id", l.Given, maxGiven}} {
-		if len(f.text) > f.most {
+		name string
+		text *string
+		most int
+	}{{"to", &l.To, maxTarget}, {"reference", &l.Reference, maxText}, {"id", &l.Given, maxGiven}} {
+		if len(*f.text) > f.most {
 			l.wrong("%s: longer than %d bytes", f.name, f.most)
+			*f.text = cut(*f.text, f.most)
 		}
-		if !plain(f.text) {
+		if !plain(*f.text) {
 			l.wrong("%s: a line break or another control character", f.name)
 		}
 	}
-	if l.Given == "" {
+	if l.Given == "" || !whole {
 		return
 	}
 	if first, again := seen[l.Given]; again {
