@@ -18,8 +18,8 @@
 // # What the operator does
 //
 // The books are opened once: what the node holds then is the operator's capital. Whatever he does with the node behind the hub's back
-// (coins brought in, a payment by lncli, what the closing of a channel cost) is a mismatch, until he writes it down, with a reason:
-// Adjust. The fees of opening channels are found by themselves, and what the node earns by forwarding.
+// (coins taken out, a payment by lncli, what the closing of a channel cost) is a mismatch, until he writes it down, with a reason:
+// Adjust. Coins that come in and that nothing explains are his to explain as well, but stop nothing: anybody can send them. The fees of opening channels are found by themselves, and what the node earns by forwarding.
 //
 // # Files
 //

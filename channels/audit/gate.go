@@ -25,7 +25,8 @@ func (a *Auditor) Stopped() error {
 
 const (
 	incidentKind = "audit"
-	maxRaised    = 100 // incidents of one run; the rest is in the report
+	surplusOf    = "surplus" // the subject of the one incident about all coins that only came in: anybody can send many
+	maxRaised    = 100       // incidents of one run; the rest is in the report
 )
 
 // verdict says whether payouts are stopped after a run. What was found before stays where this run could not see it: totals while something
@@ -56,10 +57,19 @@ func (a *Auditor) raise(r *Report, before []string, blind bool) (now []string) {
 		now = append(now, subject)
 		a.cfg.Alarms.Raise(channels.Incident{Kind: incidentKind, Subject: subject, Amount: min(m.Amount, ledger.MaxMsat), Text: m.Text})
 	}
+	if n := len(r.Surplus); n > 0 {
+		now = append(now, surplusOf)
+		var sum ledger.Msat
+		for _, m := range r.Surplus {
+			sum = min(sum+m.Amount, ledger.MaxMsat)
+		}
+		a.cfg.Alarms.Raise(channels.Incident{Kind: incidentKind, Subject: surplusOf, Amount: sum,
+			Text: fmt.Sprintf("%d transactions, such as %s, brought the wallet %d msat that nothing explains; payouts go on", n, r.Surplus[0].Subject, sum)})
+	}
 	for _, subject := range before {
 		switch {
 		case slices.Contains(now, subject):
-		case blind:
+		case blind && subject != surplusOf: // every run sees that
 			now = append(now, subject)
 		default:
 			if _, err := a.cfg.Alarms.CloseIncident(incidentKind, subject, "a later run found the books in order"); err != nil {

@@ -48,6 +48,10 @@ func explain(m *channels.Movement, deposits []channels.Deposit, batch *settled) 
 	return e
 }
 
+// surplus says whether what nothing explains is coins that came in. Anybody can send some to an address of the wallet, such as that of the
+// change of a batch, and so they stop nothing: no account lacks them. They count as unexplained until the operator explains them.
+func (e *meaning) surplus(batch *settled) bool { return e.rest > 0 && (batch == nil || !batch.lost) }
+
 // channelLabel is how lnd labels the transactions that it makes for its channels (its package labels).
 var channelLabel = regexp.MustCompile(`^[0-9]+:(openchannel|closechannel|justicetx|sweep)(:|$)`)
 

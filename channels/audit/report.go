@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/millrace/millrace/ledger"
@@ -18,6 +19,7 @@ type Report struct {
 
 	Mismatches []Mismatch `json:"mismatches"` // at most MaxMismatches
 	More       int        `json:"more,omitempty"`
+	Surplus    []Mismatch `json:"surplus,omitempty"` // coins that came in and that nothing explains, which stop nothing; at most MaxMismatches
 
 	Liquidity Liquidity `json:"liquidity"`
 	Warnings  []string  `json:"warnings,omitempty"` // what needs no stop: liquidity below its thresholds, ...
@@ -33,6 +35,25 @@ type Mismatch struct {
 	Subject string      `json:"subject"` // payment hash, transaction's id, op's id, number of a hold, ...
 	Amount  ledger.Msat `json:"amount"`  // that it is about
 	Text    string      `json:"text"`
+}
+
+// surplus adds coins that came in; what is beyond the bound of the list is in the sheet's sum alone.
+func (r *Report) surplus(m Mismatch) {
+	if len(r.Surplus) < MaxMismatches {
+		r.Surplus = append(r.Surplus, m)
+	}
+}
+
+// warnOfSurplus says by which transactions coins came in, of the first few.
+func (r *Report) warnOfSurplus() {
+	const most = 20
+	for i, m := range r.Surplus {
+		if i == most {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("and by %d transactions more", len(r.Surplus)-most))
+			return
+		}
+		r.Warnings = append(r.Warnings, fmt.Sprintf("transaction %s brought %d msat that nothing explains: an adjustment with it as its ref does", m.Subject, m.Amount))
+	}
 }
 
 // Kind is what a mismatch is about.

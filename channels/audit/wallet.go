@@ -59,6 +59,7 @@ func (w *run) movements() error {
 	if w.totals.undone > 0 {
 		w.report.Warnings = append(w.report.Warnings, fmt.Sprintf("%d msat were credited for coins that are not in the chain any more", w.totals.undone))
 	}
+	w.report.warnOfSurplus()
 	w.state.Height = from
 	for n := range w.open {
 		if n.Kind == KindMovement && !met[n.Hash] {
@@ -99,6 +100,10 @@ func (w *run) meaningOf(m *channels.Movement) (e meaning, err error) {
 	}
 	if i.Amount = e.rest; w.now().Sub(i.Since) < w.cfg.Late {
 		w.young++
+		return e, nil
+	}
+	if e.surplus(batch) {
+		w.report.surplus(Mismatch{Kind: KindMovement, Subject: m.ID.TxID(), Amount: abs(e.rest), Text: "a transaction of the wallet brings coins that nothing explains"})
 		return e, nil
 	}
 	text := fmt.Sprintf("a transaction of the wallet moves %d msat that nothing explains", e.rest)
