@@ -60,7 +60,13 @@ type Part struct {
 	Weight int64       `json:"weight"` // of its output
 	Limit  ledger.Msat `json:"limit"`  // of its part of the fee
 	Fee    ledger.Msat `json:"fee"`    // its part, once the batch is confirmed
+
+	record int // bytes that the payout's record takes at most, until the batch is cut
 }
+
+// maxBatchRecords bounds, in bytes, the records of the payouts of a batch, which are written at once whenever it takes a step: half of
+// MaxWrite. The other half is for the batch itself, whose transactions take some 5 MiB, and for what the step adds to each.
+const maxBatchRecords = MaxWrite / 2
 
 const maxTries = 12
 
@@ -134,14 +140,16 @@ func affordable(parts []Part, rate FeeRate) (in, out []Part) {
 	}
 }
 
-// cut divides parts, in their order, into batches of at most so many outputs and so much weight.
+// cut divides parts, in their order, into batches of at most so many outputs and so much weight, whose payouts can be written at once.
 func cut(parts []Part, outputs int, weight int64) (batches [][]Part) {
 	var sum int64
+	records := 0
 	for start, i := 0, 0; i < len(parts); i++ {
 		sum += parts[i].Weight
-		if i+1 == len(parts) || i+1-start == outputs || sum+parts[i+1].Weight > weight {
+		records += parts[i].record
+		if i+1 == len(parts) || i+1-start == outputs || sum+parts[i+1].Weight > weight || records+parts[i+1].record > maxBatchRecords {
 			batches = append(batches, parts[start:i+1])
-			start, sum = i+1, 0
+			start, sum, records = i+1, 0, 0
 		}
 	}
 	return batches

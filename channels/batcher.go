@@ -142,7 +142,7 @@ func (r *Rails) cutBatches(waiting []*flight) {
 			continue
 		}
 		flights[f.key] = f
-		parts = append(parts, Part{Key: f.key, Amount: Sat(p.Pays / msatPerSat), Weight: outputWeight(p.Script), Limit: p.FeeLimit})
+		parts = append(parts, Part{Key: f.key, Amount: Sat(p.Pays / msatPerSat), Weight: outputWeight(p.Script), Limit: p.FeeLimit, record: p.recordMost()})
 	}
 	of := func(parts []Part) (list []*flight) {
 		for i := range parts {
@@ -161,6 +161,8 @@ func (r *Rails) cutBatches(waiting []*flight) {
 	for _, group := range cut(parts, r.cfg.BatchOutputs, r.cfg.BatchWeight) {
 		if b := r.join(of(group), rate); b != nil {
 			r.tend(b)
+		} else {
+			r.putBack(of(group), "") // those that are held still
 		}
 	}
 	if r.chain.dear == 0 && len(dear) == 0 && !r.chain.down {

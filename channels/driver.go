@@ -1,7 +1,6 @@
 package channels
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -137,8 +136,16 @@ func (r *Rails) take(f *flight, next Payout) {
 	}
 }
 
-// write makes rows durable. After an error nobody knows what is, and the rails stop where they are: the next start finds out.
+// write makes rows durable. After an error nobody knows what is, and the rails stop where they are: the next start finds out. Only of
+// ErrTooLarge everybody knows: nothing was written, and all goes on.
 func (r *Rails) write(rows ...Row) error {
+	size := 0
+	for i := range rows {
+		size += len(rows[i].Key) + len(rows[i].Value)
+	}
+	if size > MaxWrite {
+		return fmt.Errorf("%w: %d records of %d bytes: at most %d", ErrTooLarge, len(rows), size, MaxWrite)
+	}
 	select {
 	case <-r.dead:
 		return ErrStopped
@@ -179,15 +186,15 @@ func (r *Rails) warn(text string, args ...any) {
 
 // payoutRows are the payout's record, and its place among those under way.
 func payoutRows(p *Payout) ([]Row, error) {
-	text, err := json.Marshal(p)
+	record, err := rowOf(rowKey(keyPayout, p.Key.bytes()), p)
 	if err != nil {
-		return nil, fmt.Errorf("payout %s: %w", p.Key, err)
+		return nil, err
 	}
 	place := Row{Key: append([]byte(keyOpen), p.Key.bytes()...), Value: []byte{}}
 	if p.Status.Over() {
 		place.Value = nil
 	}
-	return []Row{{Key: append([]byte(keyPayout), p.Key.bytes()...), Value: text}, place}, nil
+	return []Row{record, place}, nil
 }
 
 // dispatch has an action carried out by the workers of its lane, when its time has come.

@@ -139,6 +139,15 @@ type doubt struct {
 // Aside is what is set aside for a payout.
 func (p *Payout) Aside() ledger.Msat { return p.Pays + p.FeeLimit }
 
+// recordMost is how many bytes the payout's record takes at most, whatever becomes of it: of a byte of text two, of one of others two.
+func (p *Payout) recordMost() int {
+	n := len(p.To) + len(p.Memo) + len(p.Origin) + len(p.Invoice) + len(p.Payee) + len(p.About) + len(p.Reason) + len(p.Script)
+	for _, v := range p.Records {
+		n += 32 + len(v)
+	}
+	return 2*n + 2048
+}
+
 // external is the account of the ledger that a payout goes to.
 func (p *Payout) external() ledger.AccountNo {
 	switch p.Rail {

@@ -1,6 +1,8 @@
 package channels
 
 import (
+	"errors"
+
 	"github.com/millrace/millrace/ledger"
 )
 
@@ -14,9 +16,15 @@ type Records interface {
 	// Scan calls f with the records whose keys begin with a prefix, from a key on (nil: the first), in order, until f returns false. What f
 	// gets is valid during the call; f may call Get, but not Write.
 	Scan(prefix, from []byte, f func(key, value []byte) bool) error
-	// Write makes all rows durable, or none.
+	// Write makes all rows durable, or none: at most MaxWrite bytes of keys and values.
 	Write(rows ...Row) error
 }
+
+// MaxWrite is what Records take in one write, in bytes.
+const MaxWrite = 32 << 20
+
+// ErrTooLarge means that records are too large for one write: nothing was done.
+var ErrTooLarge = errors.New("too much for one write")
 
 // Ledger is the money inside, as the hub gives access to it.
 type Ledger interface {

@@ -27,7 +27,10 @@ type memory struct {
 	deaf bool                    // the next write is done, and nobody is told
 }
 
-var errDisk = errors.New("the disk is broken")
+var (
+	errDisk     = errors.New("the disk is broken")
+	errTooLarge = errors.New("more than the disk takes at once")
+)
 
 func newMemory() *memory { return &memory{rows: make(map[string][]byte)} }
 
@@ -58,6 +61,13 @@ func (m *memory) Write(rows ...Row) error {
 	defer m.mu.Unlock()
 	if m.dead {
 		return errDisk
+	}
+	size := 0
+	for _, r := range rows {
+		size += len(r.Key) + len(r.Value)
+	}
+	if size > MaxWrite {
+		return errTooLarge
 	}
 	m.n++
 	if m.fail != nil {
