@@ -126,8 +126,8 @@ func (r *Rails) depositRows(d *Deposit) ([]Row, error) {
 	if d.Status == DepositArrived {
 		rows[1].Value = []byte{}
 	}
-	if d.Account != 0 {
-		rows = append(rows, Row{Key: rowKey(keyList, accountBytes(d.Account), newestFirst(d.Made), []byte{'d'}, ref), Value: []byte{}})
+	if d.Account != 0 || d.Status == DepositUnassigned {
+		rows = append(rows, Row{Key: listed(d, d.Account), Value: []byte{}})
 	}
 	if !d.Expires.IsZero() {
 		unpaid := Row{Key: rowKey(keyUnpaid, millis(d.Expires), d.Hash[:])}
@@ -137,6 +137,11 @@ func (r *Rails) depositRows(d *Deposit) ([]Row, error) {
 		rows = append(rows, unpaid)
 	}
 	return rows, nil
+}
+
+// listed is a deposit's place in the list of an account; of account 0 in that of those that are nobody's.
+func listed(d *Deposit, no ledger.AccountNo) []byte {
+	return rowKey(keyList, accountBytes(no), newestFirst(d.Made), []byte{'d'}, d.Ref.bytes())
 }
 
 // save writes a deposit.

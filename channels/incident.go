@@ -24,12 +24,16 @@ type Incident struct {
 	Note    string           `json:"note,omitempty"` // of who closed it
 }
 
-// The bounds of the list of incidents. Beyond MaxIncidents open ones, new ones are only logged, and told to the alarm.
+// The bounds of the list of incidents. Beyond MaxOfKind open ones of a kind, one whose subject is More stands for all others: strangers can
+// make as many of a kind as they like, with a satoshi each, and must not fill the list. Beyond MaxIncidents, new ones are only logged, and
+// told to the alarm.
 const (
 	MaxKind      = 32
 	MaxSubject   = 200
 	MaxNote      = 1000
 	MaxIncidents = 10_000
+	MaxOfKind    = 500
+	More         = "more"
 	keptClosed   = 10_000
 )
 
@@ -51,6 +55,11 @@ func (r *Rails) raise(i Incident, with ...Row) error {
 	defer r.raising.Unlock()
 	now := r.now().UTC().Truncate(time.Millisecond)
 	old, known := r.incidents[i.name()]
+	if !known && r.manyOf(i.Kind) {
+		i.Text = cutText(fmt.Sprintf("there are more than %d of this kind; the last is %s: %s", MaxOfKind, i.Subject, i.Text), MaxNote)
+		i.Subject, i.Account, i.Amount = More, 0, 0
+		old, known = r.incidents[i.name()]
+	}
 	i.Raised, i.Again, i.Times = now, now, old.Times+1
 	if known {
 		i.Raised = old.Raised
@@ -79,6 +88,17 @@ func (r *Rails) raise(i Incident, with ...Row) error {
 		r.incidents[i.name()] = i
 	}
 	return nil
+}
+
+// manyOf says whether there are as many open incidents of a kind as are listed one by one.
+func (r *Rails) manyOf(kind string) bool {
+	n := 0
+	for _, i := range r.incidents {
+		if i.Kind == kind && i.Subject != More {
+			n++
+		}
+	}
+	return n >= MaxOfKind
 }
 
 // Incidents are the open ones, the oldest first; and of closed ones the newest, at most so many.

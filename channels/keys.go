@@ -24,7 +24,7 @@ import (
 //	address/ text                   whose an address is
 //	own/ account                    the account's newest address
 //	list/ account ^time p id        the account's payouts
-//	list/ account ^time d hash output    and deposits
+//	list/ account ^time d hash output    and deposits; those of account 0 are nobody's yet
 //	batch/ id                       Batch
 //	batching/ id                    a batch that is not closed
 //	incident/ kind / subject        Incident

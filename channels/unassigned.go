@@ -21,11 +21,15 @@ func (r *Rails) unassign(d *Deposit, meant ledger.AccountNo, text string, with .
 // of the op that was refused is not sent again.
 func (r *Rails) refused(d *Deposit, result ledger.Result) error {
 	no := d.Account
-	listed := Row{Key: rowKey(keyList, accountBytes(no), newestFirst(d.Made), []byte{'d'}, d.Ref.bytes())}
-	if err := r.unassign(d, no, fmt.Sprintf("the ledger refuses to credit a deposit to account %s: %v", no, result), listed); err != nil {
+	if err := r.unassign(d, no, fmt.Sprintf("the ledger refuses to credit a deposit to account %s: %v", no, result), Row{Key: listed(d, no)}); err != nil {
 		return err
 	}
 	return fmt.Errorf("%w: the ledger refuses to credit deposit %s to %s: %v", ErrTarget, d.Ref, no, result)
+}
+
+// Unassigned are the deposits that nobody knows the owner of, the newest first, and where the next page begins; nil: nowhere.
+func (r *Rails) Unassigned(g Page) (list []Deposit, next []byte, err error) {
+	return r.Deposits(0, false, g)
 }
 
 // Assign says whose money is that nobody knew the owner of. ErrNoItem: there is none of that name that waits for it. ErrTarget: the account
@@ -47,6 +51,7 @@ func (r *Rails) Assign(ref Ref, no ledger.AccountNo) error {
 	d.Account, d.Status, d.Credit, d.Changed = no, DepositArrived, r.newID(), r.stamp()
 	rows, err := r.depositRows(&d)
 	if err == nil {
+		rows = append(rows, Row{Key: listed(&d, 0)})
 		_, err = r.closeIncident("unassigned", ref.String(), "assigned to "+no.String(), rows...)
 	}
 	if err != nil {

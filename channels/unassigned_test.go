@@ -69,6 +69,50 @@ func TestRefusedCredit(t *testing.T) {
 	}
 }
 
+// TestManyNobodys: strangers who send money to nobody neither fill the list of incidents, nor hide what they have sent.
+func TestManyNobodys(t *testing.T) {
+	r := newRig(t, nil)
+	to := r.account(0)
+	const many = MaxOfKind + 20
+	var refs []Ref
+	for i := range many {
+		hash := Hash{1, byte(i), byte(i >> 8)}
+		refs = append(refs, LightningRef(hash))
+		if err := r.receive(&Receipt{Hash: hash, Amount: 1000, Time: r.now(), Keysend: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Raise(Incident{Kind: "stuck", Subject: "x", Text: "another kind"})
+	r.crash()
+	list, err := r.Incidents(0)
+	if err != nil || len(list) != MaxOfKind+2 {
+		t.Errorf("%d incidents, %v", len(list), err)
+	}
+	r.incident("stuck")
+	var found []Deposit
+	for g := (Page{Most: 200}); ; {
+		page, next, err := r.Unassigned(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found = append(found, page...); next == nil {
+			break
+		}
+		g.Before = next
+	}
+	if len(found) != many {
+		t.Errorf("%d of %d deposits are listed", len(found), many)
+	}
+	last := refs[many-1] // it has no incident of its own
+	if err := r.Assign(last, to); err != nil {
+		t.Fatal(err)
+	}
+	r.has(to, 1000, 0)
+	if left, _, err := r.Unassigned(Page{}); err != nil || len(left) != many-1 {
+		t.Errorf("%d are left, %v", len(left), err)
+	}
+}
+
 // nobodys are stories of money that nobody knows the owner of: whenever it waits, an operator hears of it; and it is assigned once.
 func nobodys() []story {
 	assigned := func(r *rig, s *pays, ref Ref, from ledger.AccountNo) error {

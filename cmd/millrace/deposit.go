@@ -128,21 +128,25 @@ func (a *app) depositList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var text []string
-		for _, d := range list {
-			text = append(text, depositText(d))
-		}
-		if len(list) == 0 {
-			text = append(text, "no deposits")
-		} else if next != "" {
-			text = append(text, "... and earlier ones")
-		}
-		return a.print(map[string]any{"deposits": list, "next": next}, "%s", strings.Join(text, "\n"))
+		return a.print(map[string]any{"deposits": list, "next": next}, "%s", depositsText(list, next))
 	})
 	cred.bind(c.Flags())
 	c.Flags().BoolVar(&unpaid, "unpaid", false, "with invoices that nobody has paid")
 	c.Flags().IntVar(&limit, "limit", 100, "how many at most")
 	return c
+}
+
+func depositsText(list []client.Deposit, next string) string {
+	var text []string
+	for _, d := range list {
+		text = append(text, depositText(d))
+	}
+	if len(list) == 0 {
+		text = append(text, "no deposits")
+	} else if next != "" {
+		text = append(text, "... and earlier ones")
+	}
+	return strings.Join(text, "\n")
 }
 
 func depositText(d client.Deposit) string {

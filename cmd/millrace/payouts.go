@@ -12,7 +12,7 @@ import (
 
 func (a *app) payoutsCommand() *cobra.Command {
 	c := a.noun("payouts", "Look after what leaves the hub (operator)", a.payoutsList(), a.payoutsCancel(), a.payoutsDecide(), a.payoutsApprove(),
-		a.payoutsBatches(), a.payoutsFlush(), a.payoutsBump(), a.payoutsAbandon(), a.payoutsPause(), a.payoutsResume(), a.incidentsList(), a.incidentsClose(), a.depositAssign())
+		a.payoutsBatches(), a.payoutsFlush(), a.payoutsBump(), a.payoutsAbandon(), a.payoutsPause(), a.payoutsResume(), a.incidentsList(), a.incidentsClose(), a.depositsUnassigned(), a.depositAssign())
 	c.Long = "These take the operator's token. What is in transit may have been paid and stays held until the node says how it ended; payouts\n" +
 		"decide is for the case that it never will: find out first, for whoever decides wrongly loses that money."
 	return c
@@ -200,6 +200,22 @@ func (a *app) incidentsClose() *cobra.Command {
 	})
 	c.Flags().StringVar(&note, "note", "", "what was done about it")
 	return must(c, "note")
+}
+
+func (a *app) depositsUnassigned() *cobra.Command {
+	var limit int
+	c := a.asClient("unassigned", "Show the deposits that nobody knows the owner of", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ ledger.AccountNo, _ []string) error {
+		if limit < 1 || limit > 1000 {
+			return usage("--limit: want 1 to 1000")
+		}
+		list, next, err := cl.Unassigned(ctx, "", limit)
+		if err != nil {
+			return err
+		}
+		return a.print(map[string]any{"deposits": list, "next": next}, "%s", depositsText(list, next))
+	})
+	c.Flags().IntVar(&limit, "limit", 100, "how many at most")
+	return c
 }
 
 func (a *app) depositAssign() *cobra.Command {

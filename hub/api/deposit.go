@@ -124,6 +124,22 @@ func (c *call) listDeposits() *problem {
 		return p
 	}
 	found, next, err := c.server.cfg.Rails.Deposits(no, unpaid, g)
+	return c.answerDeposits(found, list, next, err)
+}
+
+// listUnassigned are the deposits that nobody knows the owner of, of which not each has an incident.
+func (c *call) listUnassigned() *problem {
+	q := c.query()
+	const list = "deposits of nobody"
+	g := q.railsPage(list)
+	if p := q.end(); p != nil {
+		return p
+	}
+	found, next, err := c.server.cfg.Rails.Unassigned(g)
+	return c.answerDeposits(found, list, next, err)
+}
+
+func (c *call) answerDeposits(found []channels.Deposit, list string, next []byte, err error) *problem {
 	if err != nil {
 		return c.railsProblem(err)
 	}

@@ -284,7 +284,7 @@ func TestOperator(t *testing.T) {
 	op.post(at(lost["id"].(string), "decide"), object{"note": "n"}).refused(400, "malformed_body", "paid")
 	op.post(at(lost["id"].(string), "decide"), object{"paid": false, "note": "the node was lost"}).want(200)
 	u.get(base + "/" + lost["id"].(string) + "?wait_s=20").want(200).has(object{"status": "failed", "reason": "stopped"})
-	if told := op.get(base + "?limit=1").want(200); !strings.Contains(string(told.body), "the node was lost") {
+	if told := op.get(base + "?limit=10").want(200); !strings.Contains(string(told.body), "the node was lost") {
 		t.Errorf("the operator is told %s", told.body)
 	}
 	u.balance(20_000_000, 0)
@@ -296,7 +296,13 @@ func TestOperator(t *testing.T) {
 			t.Fatal("no incident")
 		}
 	}
+	if got := op.get("/v1/rails/deposits").want(200); !strings.Contains(string(got.body), name) {
+		t.Errorf("nobody's deposits: %s", got.body)
+	}
 	op.post("/v1/rails/deposits/"+name+"/assign", object{"account": u.account}).want(200)
+	if got := op.get("/v1/rails/deposits").want(200); strings.Contains(string(got.body), name) {
+		t.Errorf("nobody's deposits: %s", got.body)
+	}
 	r.rails.Raise(channels.Incident{Kind: "odd", Subject: "this", Text: "look"})
 	done := object{"kind": "odd", "subject": "this", "note": "seen"}
 	op.post("/v1/rails/incidents/close", done).want(200)

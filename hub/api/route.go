@@ -143,6 +143,7 @@ var routes = []route{
 	{"POST", "/v1/rails/reconciliation", token.Operator, askRails((*call).reconcile)},
 	{"POST", "/v1/rails/adjustments", token.Operator, onRails((*call).adjust)},
 	{"POST", "/v1/rails/incidents/close", token.Operator, onRails((*call).closeIncident)},
+	{"GET", "/v1/rails/deposits", token.Operator, onRails((*call).listUnassigned)},
 	{"POST", "/v1/rails/deposits/{}/assign", token.Operator, onRails((*call).assignDeposit)},
 	{"GET", "/v1/webhooks", token.Operator, operatorHook((*call).listHooks)},
 	{"POST", "/v1/webhooks", token.Operator, operatorHook((*call).addHook)},

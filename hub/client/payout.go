@@ -145,6 +145,17 @@ func (c *Client) CloseIncident(ctx context.Context, kind, subject, note string) 
 	return err
 }
 
+// Unassigned is a page of the deposits that nobody knows the owner of, the newest first, and the cursor of the next page; empty: there is
+// none.
+func (c *Client) Unassigned(ctx context.Context, cursor string, limit int) ([]Deposit, string, error) {
+	type page struct {
+		Deposits []Deposit `json:"deposits"`
+		Next     string    `json:"next"`
+	}
+	a, err := ask(ctx, c, call{method: "GET", path: withQuery("/v1/rails/deposits", pageQuery(cursor, limit))}, func(page) checks { return nil })
+	return a.Deposits, a.Next, err
+}
+
 // AssignDeposit says whose money is that nobody knew the owner of.
 func (c *Client) AssignDeposit(ctx context.Context, name string, no ledger.AccountNo) (Deposit, error) {
 	body := map[string]string{"account": no.String()}

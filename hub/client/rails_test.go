@@ -79,6 +79,7 @@ var onPayouts = map[string]stubbed{
 	"POST /v1/rails/reconciliation":                 {200, `{"time":1795000000000,"full":true,"steady":true,"height":5,"held_msat":5,"backing_msat":5,"due_msat":5,"ratio_permille":1500,"difference_msat":-1,"mismatches":[{"kind":"k","subject":"s","amount_msat":5,"text":"t"}],"more":0,"warnings":["w"],"stopped":"s"}`},
 	"POST /v1/rails/adjustments":                    {200, `{"id":"i","amount_msat":-5,"reason":"r","time":1795000000000}`},
 	"POST /v1/rails/incidents/close":                {200, `{"kind":"k","subject":"s"}`},
+	"GET /v1/rails/deposits":                        {200, `{"deposits":[` + invoiceBody + `],"next":"bwAA"}`},
 	"POST /v1/rails/deposits/" + digest + "/assign": {200, invoiceBody},
 }
 
@@ -118,6 +119,8 @@ func everyPayout(t *testing.T, c *client.Client) {
 	good("reconcile", r.Stopped == "s", err)
 	j, err := c.Adjust(ctx, client.Adjustment{ID: "i", Amount: -5, Reason: "r"})
 	good("adjust", j.Amount == -5, err)
+	nobodys, next, err := c.Unassigned(ctx, "", 5)
+	good("unassigned", len(nobodys) == 1 && next == "bwAA", err)
 	d, err := c.AssignDeposit(ctx, digest, no)
 	good("assign", d.Deposit == digest, err)
 }

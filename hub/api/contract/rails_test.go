@@ -61,6 +61,7 @@ var goodPayouts = map[string]call{
 	"reconciliation":  get("/v1/rails/reconciliation", `{"time":1795000000000,"full":true,"steady":true,"height":5,"held_msat":5,"backing_msat":5,"due_msat":5,"ratio_permille":1500,"difference_msat":-1,"mismatches":[{"kind":"k","subject":"s","amount_msat":5,"text":"t"}],"more":0,"warnings":["w"],"stopped":"s"}`),
 	"reconcile":       post("/v1/rails/reconciliation", `{"full":true}`, 200, `{"time":1795000000000,"full":true,"steady":true,"height":5,"held_msat":5,"backing_msat":5,"due_msat":5,"ratio_permille":1500,"difference_msat":-1,"mismatches":[{"kind":"k","subject":"s","amount_msat":5,"text":"t"}],"more":0,"warnings":["w"],"stopped":"s"}`),
 	"adjust":          post("/v1/rails/adjustments", `{"id":"i","went_out_msat":5,"reason":"r"}`, 200, `{"id":"i","amount_msat":-5,"reason":"r","time":1795000000000}`),
+	"unassigned":      get("/v1/rails/deposits?limit=2", `{"deposits":[`+coinResp+`],"next":"bwAA"}`),
 	"assign":          post("/v1/rails/deposits/"+digest+":1/assign", `{"account":"ag0g"}`, 200, coinResp),
 }
 
