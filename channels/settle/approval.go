@@ -15,6 +15,7 @@ type Request struct {
 	channels.Key
 	To        string      `json:"to"`
 	Amount    ledger.Msat `json:"amount_msat"`
+	FeeLimit  ledger.Msat `json:"max_fee_msat"` // what it may cost beside
 	Approvals []Approval  `json:"approvals"`
 }
 
@@ -41,7 +42,7 @@ func (g *Gate) approved(p *channels.Payout) error {
 		return nil
 	}
 	if _, known := g.requests[p.Key]; known || len(g.requests) < maxRequests {
-		g.requests[p.Key] = Request{Key: p.Key, To: p.To, Amount: p.Pays, Approvals: words}
+		g.requests[p.Key] = Request{Key: p.Key, To: p.To, Amount: p.Pays, FeeLimit: p.FeeLimit, Approvals: words}
 	}
 	return ErrApproval
 }

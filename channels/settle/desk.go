@@ -125,7 +125,7 @@ func (d *Desk) load() (err error) {
 	if d.book, err = openBook(d.rec); err != nil {
 		return err
 	}
-	if d.gate, err = openGate(&Gate{rec: d.rec, clock: d.now, rules: d.Rules, voided: d.voided, underWay: d.underWay, planned: d.planned}); err != nil {
+	if d.gate, err = openGate(&Gate{rec: d.rec, clock: d.now, rules: d.Rules, took: d.took, underWay: d.underWay, planned: d.planned}); err != nil {
 		return err
 	}
 	if err = d.clear(); err != nil {
@@ -221,14 +221,20 @@ func (d *Desk) payouts() Rails {
 	return d.rails
 }
 
-// voided says whether a payout is known to have failed.
-func (d *Desk) voided(no ledger.AccountNo, id ledger.OpID) bool {
+// took is what a payout that is over took of its account; false: it is not known to be over.
+func (d *Desk) took(no ledger.AccountNo, id ledger.OpID) (ledger.Msat, bool) {
 	rails := d.payouts()
 	if rails == nil {
-		return false
+		return 0, false
 	}
 	p, err := rails.Payout(channels.Key{Account: no, ID: channels.ID(id)})
-	return err == nil && p.Status == channels.Voided
+	switch {
+	case err != nil || !p.Status.Over():
+		return 0, false
+	case p.Status == channels.Voided:
+		return 0, true
+	}
+	return p.Pays + p.Fee, true
 }
 
 // underWay says whether a payout is not over, as far as is known.

@@ -22,9 +22,9 @@ type Gate struct {
 	rec   channels.Records
 	clock func() uint64
 	rules func() Rules
-	// voided says whether a payout is known to have failed: its money is back, and it does not count any more. It is asked when the
-	// caps leave no room. May be nil.
-	voided func(ledger.AccountNo, ledger.OpID) bool
+	// took says what a payout that is over took, with its fee: of one that failed, nothing. False: it is not known to be over. It is asked
+	// when the caps leave no room. May be nil.
+	took func(ledger.AccountNo, ledger.OpID) (ledger.Msat, bool)
 	// underWay says whether a payout is not over, so that it may be asked for still. May be nil.
 	underWay func(ledger.AccountNo, ledger.OpID) bool
 	// planned says whether a payout is one of a run's, which was approved as a whole. May be nil.
@@ -77,7 +77,8 @@ func openGate(g *Gate) (*Gate, error) {
 	return g, nil
 }
 
-// Allow lets a payout of an account out, or says why not: an error that is ErrCap, or one of the records. The amount is without the fee.
+// Allow lets a payout of an account out, or says why not: an error that is ErrCap, or one of the records. The amount is with
+// the limit of the fee: whoever chooses the way to a node of his own earns the fee.
 func (g *Gate) Allow(no ledger.AccountNo, payout ledger.OpID, amount ledger.Msat) error {
 	err := g.decide(no, payout, amount)
 	if errors.Is(err, ErrCap) {
@@ -114,12 +115,12 @@ func (g *Gate) Check(p channels.Payout) error {
 	if p.Rail == channels.Internal {
 		return nil
 	}
-	if most := g.rules().TwoOperators; most != 0 && p.Pays > most && (g.planned == nil || !g.planned(&p)) {
+	if most := g.rules().TwoOperators; most != 0 && p.Aside() > most && (g.planned == nil || !g.planned(&p)) {
 		if err := g.approved(&p); err != nil {
 			return err
 		}
 	}
-	return g.Allow(p.Account, ledger.OpID(p.ID), p.Pays)
+	return g.Allow(p.Account, ledger.OpID(p.ID), p.Aside())
 }
 
 // Room says whether the caps leave room for a payout of an account.
@@ -151,9 +152,30 @@ func (g *Gate) Return(no ledger.AccountNo, payout ledger.OpID) error {
 	return nil
 }
 
-// reclaim takes what failed today out of an account's count.
+// correct counts what a payout took that is over, where more was counted: its fee was below the limit.
+func (g *Gate) correct(no ledger.AccountNo, payout ledger.OpID, amount ledger.Msat) error {
+	lock := g.lock(payout)
+	defer lock.Unlock()
+	var l leave
+	if found, err := get(g.rec, leavePlace(no, payout), &l); err != nil || !found || l.Amount <= amount {
+		return err
+	}
+	less := l.Amount - amount
+	l.Amount = amount
+	if err := g.rec.Write(put(leavePlace(no, payout), &l), channels.Row{Key: dayPlace(l.Day, no, payout), Value: binary.BigEndian.AppendUint64(nil, uint64(amount))}); err != nil {
+		return fmt.Errorf("correcting the count of a payout: %w", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.turn(); l.Day == g.today {
+		g.spent[no] -= less
+	}
+	return nil
+}
+
+// reclaim takes what failed today out of an account's count, and what fees did not use.
 func (g *Gate) reclaim(no ledger.AccountNo) error {
-	if g.voided == nil {
+	if g.took == nil {
 		return nil
 	}
 	from, ok := g.mayLook(no)
@@ -179,8 +201,11 @@ func (g *Gate) reclaim(no ledger.AccountNo) error {
 		return fmt.Errorf("reading what left today: %w", err)
 	}
 	for _, id := range ids {
-		if g.voided(no, id) {
+		switch amount, over := g.took(no, id); {
+		case over && amount == 0:
 			err = errors.Join(err, g.Return(no, id))
+		case over:
+			err = errors.Join(err, g.correct(no, id, amount))
 		}
 	}
 	return err

@@ -15,20 +15,24 @@ type gateRig struct {
 	disk    *disk
 	now     uint64
 	rules   Rules
-	gone    map[ledger.OpID]bool // payouts that failed
-	unended map[ledger.OpID]bool // payouts that are not over
-	asked   atomic.Int32         // about payouts that may have failed
+	gone    map[ledger.OpID]bool        // payouts that failed
+	cost    map[ledger.OpID]ledger.Msat // of payouts that arrived
+	unended map[ledger.OpID]bool        // payouts that are not over
+	asked   atomic.Int32                // about payouts that may have failed
 }
 
 func newGateRig(t *testing.T, rules Rules) *gateRig {
-	r := &gateRig{disk: newDisk(), now: 20_000 * dayMillis, rules: rules, gone: make(map[ledger.OpID]bool), unended: make(map[ledger.OpID]bool)}
+	r := &gateRig{disk: newDisk(), now: 20_000 * dayMillis, rules: rules, gone: make(map[ledger.OpID]bool), cost: make(map[ledger.OpID]ledger.Msat), unended: make(map[ledger.OpID]bool)}
 	r.open(t)
 	return r
 }
 
 func (r *gateRig) open(t *testing.T) {
 	g, err := openGate(&Gate{rec: r.disk, clock: func() uint64 { return r.now }, rules: func() Rules { return r.rules },
-		voided:   func(_ ledger.AccountNo, id ledger.OpID) bool { r.asked.Add(1); return r.gone[id] },
+		took: func(_ ledger.AccountNo, id ledger.OpID) (ledger.Msat, bool) {
+			r.asked.Add(1)
+			return r.cost[id], r.gone[id] || r.cost[id] != 0
+		},
 		underWay: func(_ ledger.AccountNo, id ledger.OpID) bool { return r.unended[id] }})
 	must(t, err)
 	r.Gate = g
@@ -213,5 +217,34 @@ func TestGatePrunes(t *testing.T) {
 	}
 	if n := len(r.disk.rows); n != 2 {
 		t.Errorf("%d rows are left", n)
+	}
+}
+
+// TestGateCountsTheFee: the limit of the fee is money that can leave. What of it did not is taken out of the count.
+func TestGateCountsTheFee(t *testing.T) {
+	r := newGateRig(t, Rules{MaxPayout: 1000, MaxAccountDay: 1500, TwoOperators: 900})
+	pay := func(n int, pays, limit ledger.Msat) error {
+		q := channels.Request{Key: channels.Key{Account: 20, ID: channels.ID(id(n))}, FeeLimit: limit}
+		return r.Check(channels.Payout{Request: q, Rail: channels.Lightning, Pays: pays})
+	}
+	if err := pay(1, 1, 900); !errors.Is(err, ErrApproval) || r.requests[channels.Key{Account: 20, ID: channels.ID(id(1))}].FeeLimit != 900 {
+		t.Errorf("one msat at a fee for which two must approve: %v", err)
+	}
+	r.rules.TwoOperators = 0
+	if err := pay(2, 1, 1000); !errors.Is(err, ErrCap) {
+		t.Errorf("one msat at a fee above the cap: %v", err)
+	}
+	must(t, pay(3, 1, 999))
+	if err := pay(4, 1, 500); !errors.Is(err, ErrCap) {
+		t.Errorf("above the cap of a day: %v", err)
+	}
+	r.cost[id(3)] = 11
+	r.now += lookEvery
+	must(t, pay(4, 1, 500))
+	for range 2 {
+		if got := r.Spent(20); got != 512 {
+			t.Errorf("counted: %d", got)
+		}
+		r.open(t)
 	}
 }

@@ -186,6 +186,7 @@ func (d *Desk) examine(ctx context.Context, u *Upload, s *Sheet, in *Import) ([]
 		in.FeeLimit += item.FeeLimit
 		if item.Rail != channels.Internal {
 			e.leaving += item.Amount
+			e.taking += item.Amount + item.FeeLimit
 		}
 	}
 	e.whole(s, in)
@@ -214,6 +215,7 @@ type examiner struct {
 	outputs   []Output // by line
 	invoices  map[string]uint32
 	leaving   ledger.Msat // of the sound lines, what does not stay in the hub
+	taking    ledger.Msat // the same with the limits of the fees
 }
 
 // first finds out where a line goes.
@@ -284,8 +286,8 @@ func (e *examiner) second(l *Line, item *Item, out Output) {
 			l.wrong("amount: it would cost %d msat now, which is above the limit of %d", cost, most)
 		}
 	}
-	if item.Rail != channels.Internal && e.rules.MaxPayout != 0 && item.Amount > e.rules.MaxPayout {
-		l.wrong("amount: above the cap of %d msat for a payout", e.rules.MaxPayout)
+	if item.Rail != channels.Internal && e.rules.MaxPayout != 0 && item.Amount+item.FeeLimit > e.rules.MaxPayout {
+		l.wrong("amount: with the limit of the fee, %d msat, above the cap of %d msat for a payout", item.FeeLimit, e.rules.MaxPayout)
 	}
 }
 
@@ -304,10 +306,10 @@ func (e *examiner) whole(s *Sheet, in *Import) {
 	if e.rules.MaxRun != 0 && e.leaving > e.rules.MaxRun {
 		s.wrong("the payments are %d msat, above the cap of %d for a run", e.leaving, e.rules.MaxRun)
 	}
-	if ok, err := e.desk.gate.Room(no, e.leaving); err != nil {
+	if ok, err := e.desk.gate.Room(no, e.taking); err != nil {
 		s.wrong("what the account was paid out today is not known: try again")
 	} else if !ok {
-		s.wrong("the payments are %d msat, above what is left of the cap for the account's day", e.leaving)
+		s.wrong("the payments and the limits of their fees are %d msat, above what is left of the cap for the account's day", e.taking)
 	}
 }
 

@@ -292,9 +292,9 @@ func (p *planner) room(no ledger.AccountNo, o *offer) Reason {
 	switch {
 	case o.rail == channels.Internal: // caps are for what leaves the hub
 		return ""
-	case r.MaxPayout != 0 && o.amount > r.MaxPayout:
+	case r.MaxPayout != 0 && o.amount+o.fee > r.MaxPayout:
 		return AbovePayoutCap
-	case p.roomy != nil && !p.roomy(no, o.amount):
+	case p.roomy != nil && !p.roomy(no, o.amount+o.fee):
 		return AboveDayCap
 	case r.MaxRun != 0 && p.run+o.amount > r.MaxRun:
 		return AboveRunCap

@@ -105,7 +105,7 @@ func TestPlan(t *testing.T) {
 			{balance: 501, payee: Payee{Internal: to.Internal, Reserve: 500}}, {balance: 500, payee: Payee{Paused: true, Internal: to.Internal}},
 			{balance: 500, payee: Payee{Threshold: 1}}, {balance: 500, payee: to, change: func(r *row) { r.busy = true }}, {balance: -5, payee: to}},
 			"17 internal 500+0, 19 internal 1+0, 16 below_threshold, 18 nothing_due, 20 paused, 21 no_destination, 22 under_way, 23 nothing_due"},
-		{"caps, of what leaves the hub", Rules{MaxPayout: 100_000, MaxRun: 150_000}, testMarket,
+		{"caps, of what leaves the hub", Rules{MaxPayout: 101_500, MaxRun: 150_000}, testMarket,
 			[]holder{{balance: 110_000, payee: ln}, {balance: 102_000, payee: ln}, {balance: 60_000, payee: ln}, {balance: 52_000, payee: ln}, {balance: 10_000, payee: ln}, {balance: 500_000, payee: to}},
 			"17 lightning 100000+1500, 19 lightning 50000+1250, 21 internal 500000+0, 16 above_payout_cap, 18 above_run_cap, 20 above_run_cap"},
 	} {
@@ -132,7 +132,7 @@ func checkPlan(t *testing.T, p *Plan, rules Rules, market Market, in []holder) {
 			t.Fatalf("account %d has %d: %+v", d.Account, h.balance, d)
 		}
 		if d.Rail != channels.Internal {
-			if leaving += d.Amount; rules.MaxPayout != 0 && d.Amount > rules.MaxPayout {
+			if leaving += d.Amount; rules.MaxPayout != 0 && d.Amount+d.FeeLimit > rules.MaxPayout {
 				t.Fatalf("above the cap: %+v", d)
 			}
 		}

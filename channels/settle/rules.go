@@ -10,7 +10,8 @@ import (
 
 // Rules are the house's: what the operator allows, and by what a plan chooses. They are stored, and can be changed while the hub runs.
 type Rules struct {
-	// Caps in msat, of what leaves the hub, without fees; zero: no cap. What is above a cap of a payout is not paid until the operator raises it; what is
+	// Caps in msat, of what leaves the hub; zero: no cap. Those of a payout and of an account's day are with the limits of fees, which are the
+	// account's to set; that of a run is without them. What is above a cap of a payout is not paid until the operator raises it; what is
 	// above one of an account's day waits for the next day (UTC), and of a run for the next run.
 	MaxPayout     ledger.Msat `json:"max_payout_msat,omitempty"`
 	MaxAccountDay ledger.Msat `json:"max_account_day_msat,omitempty"`

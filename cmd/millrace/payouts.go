@@ -41,7 +41,7 @@ func (a *app) payoutsList() *cobra.Command {
 			return err
 		}
 		for _, w := range waiting {
-			text = append(text, fmt.Sprintf("waits for operators: %s %s, %d msat to %s, %d approvals", plain(w.Account), plain(w.ID), w.AmountMsat, plain(w.To), len(w.Approvals)))
+			text = append(text, fmt.Sprintf("waits for operators: %s %s, %d msat and a fee of at most %d to %s, %d approvals", plain(w.Account), plain(w.ID), w.AmountMsat, w.MaxFeeMsat, plain(w.To), len(w.Approvals)))
 		}
 		return a.print(map[string]any{"count": count, "payouts": list, "waiting": waiting, "pause": pause}, "%s", strings.Join(text, "\n"))
 	})

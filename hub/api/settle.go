@@ -194,11 +194,12 @@ type waitingPayout struct {
 	ID        string            `json:"id"`
 	To        string            `json:"to"`
 	Amount    ledger.Msat       `json:"amount_msat"`
+	Limit     ledger.Msat       `json:"max_fee_msat"`
 	Approvals []settle.Approval `json:"approvals"`
 }
 
 func newWaiting(r settle.Request) waitingPayout {
-	return waitingPayout{r.Account.String(), r.ID.String(), r.To, r.Amount, append([]settle.Approval{}, r.Approvals...)}
+	return waitingPayout{r.Account.String(), r.ID.String(), r.To, r.Amount, r.FeeLimit, append([]settle.Approval{}, r.Approvals...)}
 }
 
 func (c *call) listRequests() *problem {

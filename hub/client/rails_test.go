@@ -30,7 +30,7 @@ const (
 	runBody     = `{"id":"` + id + `","cause":"operator","made":1795000000000,"state":"running","items":1,"planned_msat":5,"by_rail":{"lightning":{"count":1,"amount_msat":5}},"fee_limit_msat":1}`
 	itemsBody   = `{"items":[{"run":"` + id + `","number":0,"account":"ag0g","to":{"way":"account","text":"ah0h"},"rail":"internal","amount_msat":5,"fee_limit_msat":0,"stage":"paid"}]}`
 	payeeBody   = `{"account":"ag0g","lightning":"a@b.example","version":1}`
-	waitingBody = `{"account":"ag0g","id":"` + id + `","to":"lnsb10n1","amount_msat":5,"approvals":[]}`
+	waitingBody = `{"account":"ag0g","id":"` + id + `","to":"lnsb10n1","amount_msat":5,"max_fee_msat":6,"approvals":[]}`
 	runPath     = "/v1/settlement/runs/" + id
 )
 

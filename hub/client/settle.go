@@ -137,6 +137,7 @@ type Waiting struct {
 	ID         string        `json:"id"`
 	To         string        `json:"to"`
 	AmountMsat ledger.Msat   `json:"amount_msat"`
+	MaxFeeMsat ledger.Msat   `json:"max_fee_msat"` // what it may cost beside
 	Approvals  []RunApproval `json:"approvals"`
 }
 

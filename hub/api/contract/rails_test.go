@@ -12,7 +12,7 @@ const (
 	runResp   = `{"id":"` + anyUUID + `","cause":"operator","by":"op-0a","made":1795000000000,"state":"running","items":1,"planned_msat":5,"by_rail":{"lightning":{"count":1,"amount_msat":5}},"fee_limit_msat":1}`
 	itemResp  = `{"run":"` + anyUUID + `","number":0,"account":"ag0g","to":{"way":"account","text":"ah0h"},"rail":"internal","amount_msat":5,"fee_limit_msat":0,"stage":"paid","try":1}`
 	payeeResp = `{"account":"ag0g","lightning":"a@b.example","version":1,"changed":1795000000000,"output":{"vsize":0,"dust":0}}`
-	waitsResp = `{"account":"ag0g","id":"` + anyUUID + `","to":"lnsb10n1","amount_msat":5,"approvals":[{"by":"op-0a","time":1795000000000}]}`
+	waitsResp = `{"account":"ag0g","id":"` + anyUUID + `","to":"lnsb10n1","amount_msat":5,"max_fee_msat":6,"approvals":[{"by":"op-0a","time":1795000000000}]}`
 	runPath   = "/v1/settlement/runs/" + anyUUID
 )
 
