@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/bench/generator"
+	"github.com/millrace/millrace/bench/target/generic"
 	"github.com/millrace/millrace/bench/target/postgres"
 	"github.com/millrace/millrace/bench/target/sqlite"
 	"github.com/millrace/millrace/bench/workload"
@@ -40,6 +41,16 @@ var makers = [...]maker{
 	}},
 	{"sqlite", false, func(ctx context.Context, _ *Config, plan *workload.Plan, dir, _ string) (generator.Target, error) {
 		return sqlite.New(ctx, plan, dir)
+	}},
+	{"http", false, func(ctx context.Context, _ *Config, plan *workload.Plan, _, _ string) (generator.Target, error) {
+		t, err := generic.New(ctx, plan)
+		switch {
+		case errors.Is(err, generic.ErrUndescribed):
+			return nil, fmt.Errorf("%w: http: %w", ErrTarget, err)
+		case err != nil:
+			return nil, err
+		}
+		return t, nil
 	}},
 	{string(postgres.Batches), true, startPostgres(postgres.Batches)},
 	{string(postgres.Totals), true, startPostgres(postgres.Totals)},

@@ -41,6 +41,7 @@ type Scenario struct {
 	Request    Request    `toml:"request"`
 	Arrival    Arrival    `toml:"arrival"`
 	Retry      Retry      `toml:"retry"`
+	HTTP       *HTTP      `toml:"http"` // of the target of that name alone
 	Faults     []Fault    `toml:"faults"`
 
 	Thresholds []Threshold `toml:"thresholds"` // what must hold at the end, or the exit code says that it did not

@@ -26,7 +26,7 @@ func (s *Scenario) Validate() error {
 		err error
 	}{
 		{"population", s.Population.validate()}, {"skew", s.validateSkew()}, {"mix", s.validateMix()}, {"request", s.Request.validate()},
-		{"arrival", s.Arrival.validate()}, {"retry", s.Retry.validate()}, {"", s.validateTimes()}, {"", s.validateFunds()},
+		{"arrival", s.Arrival.validate()}, {"retry", s.Retry.validate()}, {"http", s.validateHTTP()}, {"", s.validateTimes()}, {"", s.validateFunds()},
 	} {
 		if part.err != nil && part.key != "" {
 			return fmt.Errorf("%w %s: %s.%w", ErrScenario, s.Name, part.key, part.err)

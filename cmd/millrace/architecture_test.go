@@ -51,7 +51,7 @@ var ladder = []struct{ dir, imports string }{
 
 	{"bench", "ledger ledger/store ledger/store/slow ledger/store/index ledger/store/records ledger/tlog hub hub/seal hub/keyring hub/token " +
 		"channels channels/settle channels/chain channels/lightning deploy/regtest/network bench/scenario bench/workload bench/generator bench/plan bench/agent " +
-		"bench/target/postgres bench/target/sqlite"},
+		"bench/target/generic bench/target/postgres bench/target/sqlite"},
 	{"bench/agent", "bench/scenario bench/workload bench/generator"},
 	{"bench/plan", ""},
 	{"bench/scenario", ""},
@@ -67,7 +67,7 @@ var ladder = []struct{ dir, imports string }{
 var guarded = []struct{ module, only string }{
 	{"github.com/cockroachdb/pebble", "ledger/store/..."},
 	{"github.com/valyala/fasthttp", "hub/api/..."},
-	{"github.com/jackc/pgx", "bench/target/postgres bench/target/sqlite"},
+	{"github.com/jackc/pgx", "bench/target/generic bench/target/postgres bench/target/sqlite"},
 	{"modernc.org/sqlite", "bench/target/sqlite"},
 	{"github.com/lightningnetwork/", "channels/lightning deploy/regtest/..."},
 	{"github.com/btcsuite/btcd/rpcclient", "channels/chain deploy/regtest/..."},
