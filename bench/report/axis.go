@@ -21,10 +21,22 @@ type tick struct {
 	text string
 }
 
+// widest bounds what is on an axis, whatever a document says.
+const widest = 1e15
+
+// within is a number in its bounds; what is none is the lower one.
+func within(v, low, high float64) float64 {
+	if math.IsNaN(v) {
+		return low
+	}
+	return min(max(v, low), high)
+}
+
 // linear is an axis from a value to another, which are moved out to ticks: n or so of them, at multiples of 1, 2 or 5.
 func linear(label string, low, high float64, n int) axis {
+	low, high = within(low, -widest, widest), within(high, -widest, widest)
 	if !(high > low) {
-		high = low + 1
+		high = low + max(1, math.Abs(low)/1e6)
 	}
 	raw := (high - low) / float64(n)
 	power, step := math.Pow(10, math.Floor(math.Log10(raw))), 0.0
@@ -46,9 +58,10 @@ func linear(label string, low, high float64, n int) axis {
 
 // tight is a linear axis that ends where its values do.
 func tight(label string, low, high float64, n int) axis {
+	low, high = within(low, -widest, widest), within(high, -widest, widest)
 	a := linear(label, low, high, n)
-	if a.min, a.max = low, high; !(high > low) {
-		a.max = low + 1
+	if high > low {
+		a.min, a.max = low, high
 	}
 	a.ticks = slices.DeleteFunc(a.ticks, func(t tick) bool { return t.at < a.min-1e-9 || t.at > a.max+1e-9 })
 	return a
@@ -56,9 +69,7 @@ func tight(label string, low, high float64, n int) axis {
 
 // logarithmic is an axis of powers of ten; where there are few, with 2 and 5 between. What is not above 0 is not on it.
 func logarithmic(label string, low, high float64) axis {
-	if !(low > 0) {
-		low = 1e-3
-	}
+	low, high = within(low, 1/widest, widest/10), within(high, 1/widest, widest)
 	high = max(high, low*1.01)
 	first, last := math.Floor(math.Log10(low)+1e-9), math.Ceil(math.Log10(high)-1e-9)
 	between := []float64{1, 2, 5}

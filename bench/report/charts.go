@@ -61,8 +61,15 @@ func timeAxis(results ...*generator.Result) axis {
 // over makes a series of a value of each interval, at the interval's middle.
 func over(r *generator.Result, name string, style int, value func(*generator.Interval) float64) series {
 	s := series{name: name, style: style}
+	longest := 0.0
+	for _, i := range r.Intervals {
+		longest = max(longest, i.Seconds)
+	}
 	for n := range r.Intervals {
 		i := &r.Intervals[n]
+		if i.Seconds < longest/8 && len(r.Intervals) > 1 { // what was left at the end: of a moment there is no rate
+			continue
+		}
 		s.x, s.y = append(s.x, i.At-i.Seconds/2), append(s.y, value(i))
 	}
 	return s
@@ -75,13 +82,21 @@ func warming(i *generator.Interval) bool { return i.At-i.Seconds/2 < 0 }
 
 // measuredRate is the rate of an interval, or none where it is not measured.
 func measuredRate(i *generator.Interval) float64 {
-	if warming(i) && i.Ops == 0 {
+	if warming(i) {
 		return math.NaN()
 	}
 	return rateOf(i)
 }
 
-// positive is a value, or none where it is 0: a latency of no requests.
+// measured is a latency of an interval, or none where nothing was measured.
+func measured(i *generator.Interval, v float64) float64 {
+	if warming(i) {
+		return math.NaN()
+	}
+	return positive(v)
+}
+
+// positive is a value, or none where it is 0: a latency of no requests, or the memory of a target that is down.
 func positive(v float64) float64 {
 	if v > 0 {
 		return v
@@ -117,7 +132,7 @@ func most(all []series) (v float64) {
 }
 
 func least(all []series) float64 {
-	v := math.Inf(1)
+	v := math.Inf(1) // where there is none, axes begin somewhere
 	for _, s := range all {
 		for _, y := range s.y {
 			if y > 0 {
@@ -154,9 +169,9 @@ func (c *charted) throughput(t *Target) *chart {
 
 func (c *charted) latency() *chart {
 	all := []series{
-		over(c.r, "max", 2, func(i *generator.Interval) float64 { return positive(i.Max) }),
-		over(c.r, "p99", 1, func(i *generator.Interval) float64 { return positive(i.P99) }),
-		over(c.r, "p50", 0, func(i *generator.Interval) float64 { return positive(i.P50) }),
+		over(c.r, "max", 2, func(i *generator.Interval) float64 { return measured(i, i.Max) }),
+		over(c.r, "p99", 1, func(i *generator.Interval) float64 { return measured(i, i.P99) }),
+		over(c.r, "p50", 0, func(i *generator.Interval) float64 { return measured(i, i.P50) }),
 	}
 	return &chart{id: c.id + "-latency", title: "Latency over time", x: c.x, y: logarithmic("ms, from due to answered", least(all), most(all)), series: all, bands: c.bands(),
 		about: fmt.Sprintf("Latency of %s over time: on the whole p50 %s, p99 %s, at most %s ms.", c.of, short(c.r.Wait.P50), short(c.r.Wait.P99), short(c.r.Wait.Max))}

@@ -71,6 +71,9 @@ func (l *Live) Turn(target string) {
 func (l *Live) Interval(i generator.Interval) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if i.Seconds < 0.1 && i.Ops+i.Errors+i.Refused+i.Dropped == 0 {
+		return // what was left at the end
+	}
 	if l.width == nil {
 		fmt.Fprintln(l.w, intervalLine(i))
 		return

@@ -29,7 +29,7 @@ func (r *Report) WriteMarkdown(w io.Writer, plots ...Plot) error {
 	if n := r.rounds(); n > 1 {
 		rounds = fmt.Sprintf("%d rounds: medians, and their range", n)
 	}
-	fmt.Fprintf(w, "%.0f s, %d connections, %s.\n\n", one.Seconds, s.Workers, rounds)
+	fmt.Fprintf(w, "%.0f s, %d connections, %s%s.\n\n", one.Seconds, s.Workers, rounds, r.early())
 	for i, row := range r.rows(false) {
 		for j := range row {
 			row[j] = markdown(row[j])
@@ -54,10 +54,15 @@ func (r *Report) WriteMarkdown(w io.Writer, plots ...Plot) error {
 		}
 		fmt.Fprintln(w)
 	}
+	saturated := false
 	for i := range r.Targets {
 		for _, f := range r.Targets[i].saturated() {
 			fmt.Fprintf(w, "- **Saturated**: %s: %s\n", markdown(r.Targets[i].Name), markdown(f))
+			saturated = true
 		}
+	}
+	if saturated {
+		fmt.Fprintln(w)
 	}
 	_, err := fmt.Fprintf(w, "%s, %s.\n", one.Began.UTC().Format(time.DateOnly), markdown(r.Machine.line()))
 	return err

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -233,4 +234,33 @@ func TestLittle(t *testing.T) {
 			t.Error("the page has what is no number")
 		}
 	}
+}
+
+// FuzzRead holds that of every document that is read a page can be made, and that it shows no number that is none.
+func FuzzRead(f *testing.F) {
+	var b bytes.Buffer
+	if err := alone(f).Write(&b); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.String())
+	f.Add(`{"format":1,"targets":[{"rounds":[{"scenario":{},"histogram":[{"us":1,"n":1}],"intervals":[{"at_s":1e308,"ops":5},{"at_s":-1e308}]}]}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := Read(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		var page bytes.Buffer
+		if err := errors.Join(r.WriteHTML(&page), r.WriteMarkdown(io.Discard), r.WriteSummaryCSV(io.Discard), Compare(r, r).WriteText(io.Discard)); err != nil {
+			t.Error(err)
+		}
+		for _, c := range append(r.together(), r.Targets[0].charts("x")...) {
+			var b bytes.Buffer
+			if err := c.write(&b, true); err != nil {
+				t.Error(err)
+			}
+			if found := regexp.MustCompile(`[ MLHVd"](NaN|[+-]?Inf)`).FindString(b.String()); found != "" {
+				t.Errorf("%s has %q", c.id, found)
+			}
+		}
+	})
 }

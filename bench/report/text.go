@@ -46,7 +46,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		_, err := fmt.Fprintln(w, "nothing was measured")
 		return err
 	}
-	fmt.Fprintf(w, "%s, %d rounds from %s; medians, and their range\n", plain(one.Scenario.Name), r.rounds(), one.Began.UTC().Format(time.RFC3339))
+	fmt.Fprintf(w, "%s, %d rounds from %s%s; medians, and their range\n", plain(one.Scenario.Name), r.rounds(), one.Began.UTC().Format(time.RFC3339), r.early())
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, row := range r.rows(false) {
 		fmt.Fprintln(table, "  "+strings.Join(row, "\t")+"\t")
@@ -71,6 +71,20 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+// early says that a run ended before its time, if it did.
+func (r *Report) early() string {
+	return early(slices.ContainsFunc(r.Targets, func(t Target) bool {
+		return slices.ContainsFunc(t.results(), func(one *generator.Result) bool { return one.Stopped })
+	}))
+}
+
+func early(stopped bool) string {
+	if stopped {
+		return ", stopped before its time"
+	}
+	return ""
 }
 
 // rows are the summary: a head, and a row for each measure that some target has. Of the targets behind the first, each has a second column,
@@ -130,7 +144,7 @@ func (t *Target) saturated() (all []string) {
 }
 
 func writeResult(w io.Writer, t *Target, r *generator.Result) error {
-	fmt.Fprintf(w, "%s against %s, %.1f s from %s\n", plain(r.Scenario.Name), plain(t.Name), r.Seconds, r.Began.UTC().Format(time.RFC3339))
+	fmt.Fprintf(w, "%s against %s, %.1f s from %s%s\n", plain(r.Scenario.Name), plain(t.Name), r.Seconds, r.Began.UTC().Format(time.RFC3339), early(r.Stopped))
 	fmt.Fprintf(w, "  %.0f ops/s in %.0f requests/s\n", r.Rate, r.Requests)
 	for _, q := range []struct {
 		name string
