@@ -22,7 +22,7 @@ STATICCHECK = $(GO) tool -modfile=.ci/tools.mod staticcheck
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-hledger deps-npm deps-postgres build run nodes regtest regtest-stop test test-race test-faults test-regtest check bench \
-	bench-quick bench-long fuzz cover clean
+	bench-peers bench-quick bench-long fuzz cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -93,6 +93,11 @@ bench-quick: build ## the same, shorter and less exact
 
 bench-long: build ## the cases of time and size (BENCHFLAGS="--entries 1000000000 --accounts 10000000 --seconds 120" for hours of it)
 	bin/millrace bench --long $(BENCHFLAGS)
+
+bench-peers: build ## this hub beside PostgreSQL (make deps-postgres) under the same loads, taking turns: 5 minutes
+	bin/millrace bench run page-views --duration 6s --rounds 3 --target millrace,postgres,postgres-totals $(BENCHFLAGS)
+	bin/millrace bench run transfers-in-batches --duration 6s --rounds 3 --target millrace,postgres,postgres-single $(BENCHFLAGS)
+	bin/millrace bench run tips --duration 6s --rounds 3 --target millrace,postgres-single $(BENCHFLAGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (10s each)
 	@set -e; for pkg in $$($(GO) list ./...); do \

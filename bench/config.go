@@ -55,6 +55,8 @@ type Config struct {
 	// HubAddress is the host:port that a hub of a scenario listens at, and where agents find it. Empty: a free port of loopback.
 	HubAddress string
 
+	Operator string // token of the operator of a hub that is there already: a secret
+
 	Progress io.Writer // nil: nowhere
 	// Turn is told before a target's load of a scenario. May be nil.
 	Turn func(target string)

@@ -30,7 +30,10 @@ type maker struct {
 
 // makers are the payment systems that a scenario can be run against.
 var makers = [...]maker{
-	{"millrace", false, func(ctx context.Context, c *Config, plan *workload.Plan, dir, _ string) (generator.Target, error) {
+	{"millrace", true, func(ctx context.Context, c *Config, plan *workload.Plan, dir, where string) (generator.Target, error) {
+		if where != "" {
+			return startElsewhere(ctx, c, plan, where)
+		}
 		if c.Command == nil {
 			return nil, errNoCommand
 		}
@@ -55,6 +58,14 @@ var makers = [...]maker{
 	{string(postgres.Batches), true, startPostgres(postgres.Batches)},
 	{string(postgres.Totals), true, startPostgres(postgres.Totals)},
 	{string(postgres.Single), true, startPostgres(postgres.Single)},
+}
+
+func startElsewhere(ctx context.Context, c *Config, plan *workload.Plan, where string) (generator.Target, error) {
+	t, err := newElsewhere(ctx, c, plan, where)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 func startPostgres(mode postgres.Mode) func(context.Context, *Config, *workload.Plan, string, string) (generator.Target, error) {

@@ -49,7 +49,7 @@ var ladder = []struct{ dir, imports string }{
 	{"channels/outbound", ""},
 	{"deploy/regtest/...", ""},
 
-	{"bench", "ledger ledger/store ledger/store/slow ledger/store/index ledger/store/records ledger/tlog hub hub/seal hub/keyring hub/token " +
+	{"bench", "ledger ledger/store ledger/store/slow ledger/store/index ledger/store/records ledger/tlog hub hub/seal hub/keyring hub/token hub/client " +
 		"channels channels/settle channels/chain channels/lightning deploy/regtest/network bench/scenario bench/workload bench/generator bench/plan bench/agent " +
 		"bench/target/generic bench/target/postgres bench/target/sqlite"},
 	{"bench/agent", "bench/scenario bench/workload bench/generator"},

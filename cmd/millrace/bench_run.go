@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,9 +15,10 @@ import (
 
 // newBenchRunCommand is `millrace bench run`.
 func newBenchRunCommand() *cobra.Command {
-	var dir string
+	var dir, tokenFile string
 	var targets []string
 	var rounds int
+	var duration time.Duration
 	var crowd crowdFlags
 	var to reportFolders
 	c := &cobra.Command{
@@ -30,10 +32,23 @@ func newBenchRunCommand() *cobra.Command {
 			if err != nil {
 				return usage("%w", err)
 			}
+			if duration > 0 {
+				if s.Duration.Duration = duration; s.Arrival.Loop == scenario.Open {
+					return usage("--duration: the stages of an open loop say how long it is")
+				}
+				if err := s.Validate(); err != nil {
+					return usage("--duration: %w", err)
+				}
+			}
 			live := report.NewLive(cmd.ErrOrStderr(), s, rounds*len(targets))
 			cfg := bench.Config{Dir: dir, Progress: live, Turn: live.Turn, Serve: serveBench, ServeNoop: serveNoop, Command: itself}
 			if err := crowd.set(&cfg); err != nil {
 				return err
+			}
+			if tokenFile != "" {
+				if cfg.Operator, err = readToken(cmd.Context(), tokenFile); err != nil {
+					return err
+				}
 			}
 			o, err := bench.Versus(cmd.Context(), cfg, s, targets, rounds, live.Interval)
 			err = errors.Join(err, live.Close())
@@ -52,7 +67,9 @@ func newBenchRunCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringSliceVar(&targets, "target", []string{"millrace"}, "payment system (may be repeated; the first is held against each other one): "+strings.Join(bench.Targets(), ", "))
+	c.Flags().StringVar(&tokenFile, "operator-token-file", "", "file with the operator's token of a development hub that is there already (--target millrace=http://host:port)")
 	crowd.add(c)
+	c.Flags().DurationVar(&duration, "duration", 0, "how long is measured, of a closed loop (default the scenario's)")
 	c.Flags().IntVar(&rounds, "rounds", 1, "runs of each target, taking turns")
 	c.Flags().StringVar(&dir, "dir", "", "folder for the temporary data, best on the disk that a hub would use (default the system's)")
 	to.flags(c)
