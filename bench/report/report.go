@@ -28,6 +28,15 @@ type Report struct {
 	Format  int      `json:"format"`
 	Machine Machine  `json:"machine"`
 	Targets []Target `json:"targets"` // the first is the one that the others are compared with
+	Ratios  []Ratio  `json:"ratios,omitempty"`
+}
+
+// Ratio is how many times the ops a second of the first target those of another are, each taken within a round.
+type Ratio struct {
+	Of     string    `json:"of"`
+	To     string    `json:"to"`
+	Rounds []float64 `json:"rounds"`
+	Spread Spread    `json:"spread"`
 }
 
 // Target is a payment system, and what its loads came to.
@@ -48,6 +57,11 @@ func New(m Machine, targets []string, results []*generator.Result) *Report {
 		t := &r.Targets[i%len(targets)]
 		if t.Rounds = append(t.Rounds, one); one != nil {
 			t.Name = one.Target
+		}
+	}
+	for i := range r.Targets {
+		if found := ratios(&measures[0], &r.Targets[0], &r.Targets[i]); i > 0 && len(found) > 0 {
+			r.Ratios = append(r.Ratios, Ratio{r.Targets[0].Key, r.Targets[i].Key, found, spreadOf(found)})
 		}
 	}
 	return r
