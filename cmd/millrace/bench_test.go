@@ -20,7 +20,7 @@ import (
 func TestBenchOverHTTP(t *testing.T) {
 	for _, repeats := range []int{0, 50} {
 		cfg := bench.Config{
-			Dir: t.TempDir(), Rounds: 1, Round: 20 * time.Millisecond, Channels: 100, BatchOps: 50, LineOps: 10, BatchConns: 2,
+			Dir: t.TempDir(), Rounds: 1, Round: 100 * time.Millisecond, Channels: 100, BatchOps: 50, LineOps: 10, BatchConns: 2,
 			Conns: 3, Payers: 2, Contents: 5, Repeats: repeats, Serve: serveBench, ServeNoop: serveNoop,
 		}
 		usual, _ := bench.Names()
