@@ -28,6 +28,9 @@ type Rails interface {
 // The bounds, and what they cost.
 const (
 	MaxOpenRuns = 64      // a goroutine each, and workers
+	maxImports  = 48      // of them: places are kept for the schedules and the operator
+	maxOpenEach = 4       // of an account: nobody holds up the others
+	maxReading  = 4       // files that are read at once: each is some times its 32 MiB
 	MaxItems    = 1 << 20 // of a run, some 300 bytes of records each
 	// What a run has on its way at once, some 1 KiB of memory each. Few over Lightning: invoices that wait for their turn expire.
 	maxQuick = 500
@@ -78,7 +81,8 @@ type Desk struct {
 	running sync.WaitGroup
 	dying   sync.Once
 
-	making sync.Mutex // held by who makes a run: nobody is in two at once
+	making  sync.Mutex    // held by who makes a run: nobody is in two at once
+	reading chan struct{} // a place for each file that is read
 
 	mu    sync.Mutex
 	rules Rules
@@ -107,7 +111,7 @@ func Open(cfg Config) (*Desk, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{cfg: cfg, rec: cfg.Records, open: make(map[channels.ID]*runner)}
+	d := &Desk{cfg: cfg, rec: cfg.Records, open: make(map[channels.ID]*runner), reading: make(chan struct{}, maxReading)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	if err := d.load(); err != nil {
 		return nil, fmt.Errorf("settle: %w", err)

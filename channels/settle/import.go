@@ -90,8 +90,14 @@ func (d *Desk) Import(ctx context.Context, u Upload) (Import, error) {
 	if err != nil {
 		return Import{}, fmt.Errorf("reading the file: %w", err)
 	}
-	d.making.Lock() // a file that is sent twice at once is paid once, too
-	defer d.making.Unlock()
+	select { // nothing else waits for the reading of files, nor for the nodes that are asked for them
+	case d.reading <- struct{}{}:
+		defer func() { <-d.reading }()
+	case <-ctx.Done():
+		return Import{}, fmt.Errorf("waiting for other files to be read: %w", context.Cause(ctx))
+	case <-d.ctx.Done():
+		return Import{}, ErrClosed
+	}
 	s, err := parseSheet(u.Format, text)
 	if err != nil {
 		return Import{}, err
@@ -114,6 +120,13 @@ func (d *Desk) Import(ctx context.Context, u Upload) (Import, error) {
 	in.Accepted = len(s.Problems) == 0 && in.Total > 0 && (in.File.Invalid == 0 || u.SkipInvalid)
 	if !in.Accepted || u.DryRun {
 		return in, nil
+	}
+	d.making.Lock()
+	defer d.making.Unlock()
+	first := in
+	if repeated, err := d.repeated(&first, u.Account); err != nil || repeated { // it was sent twice at once: it is paid once, too
+		first.Problems = nil
+		return first, err
 	}
 	return d.pay(&u, in, items)
 }
@@ -315,7 +328,8 @@ func (e *examiner) whole(s *Sheet, in *Import) {
 
 // pay makes the run. d.making is held.
 func (d *Desk) pay(u *Upload, in Import, items []Item) (Import, error) {
-	if err := d.room(); err != nil {
+	if err := d.room(u.Account); err != nil {
+		in.Accepted = false
 		return in, err
 	}
 	next := 0

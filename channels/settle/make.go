@@ -96,7 +96,7 @@ func (d *Desk) StartRun(ctx context.Context, by string, hold bool) (Run, error) 
 func (d *Desk) makeRun(ctx context.Context, r Run, s Scope, hold bool, with ...func(channels.ID) channels.Row) (Run, error) {
 	d.making.Lock()
 	defer d.making.Unlock()
-	if err := d.room(); err != nil {
+	if err := d.room(0); err != nil {
 		return Run{}, err
 	}
 	plan, _, err := d.plan(ctx, s)
@@ -140,10 +140,29 @@ func (d *Desk) itemOf(due *Due) (Item, bool, error) {
 		Settings: p.Version, HubFee: p.HubFeePercent, Stage: Waiting}, true, nil
 }
 
-func (d *Desk) room() error {
+// room says whether one more run may be open: an account's import, or, of account zero, one of the schedules' or the operator's.
+func (d *Desk) room(no ledger.AccountNo) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.open) >= MaxOpenRuns {
+		return ErrTooManyRuns
+	}
+	if no == 0 {
+		return nil
+	}
+	imports, own := 0, 0
+	for _, r := range d.open {
+		if run := r.state(); run.File != nil {
+			imports++
+			if run.Account == no {
+				own++
+			}
+		}
+	}
+	if own >= maxOpenEach {
+		return fmt.Errorf("%w: %d imports of the account", ErrTooManyRuns, own)
+	}
+	if imports >= maxImports {
 		return ErrTooManyRuns
 	}
 	return nil
