@@ -1,11 +1,13 @@
 package channels
 
 import (
-	"github.com/millrace/millrace/ledger"
-
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/millrace/millrace/ledger"
 )
 
 // ErrDecided means that it is not for an operator to decide how a payout ended: it was not sent, is over, or the chain will say.
@@ -25,7 +27,7 @@ func (r *Rails) Decide(key Key, paid bool, note string) (Payout, error) {
 	}
 	e := event{kind: evDenied, reason: note}
 	if paid {
-		e = event{kind: evGranted}
+		e = r.granted(&p)
 	}
 	r.log.Warn("an operator decides about a payout", "payout", key.String(), "paid", paid, "note", note)
 	act := r.advance(f, e)
@@ -33,6 +35,25 @@ func (r *Rails) Decide(key Key, paid bool, note string) (Payout, error) {
 	r.settle("foreign", key.String(), note)
 	r.settle("stuck", key.String(), note)
 	return f.payout(), nil
+}
+
+// granted is an operator's word that a payout arrived, with the fee and the proof from the node's record where it has one: without a record
+// nobody knows what it cost, and the account pays no fee.
+func (r *Rails) granted(p *Payout) event {
+	e := event{kind: evGranted}
+	if p.Rail != Lightning {
+		return e
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, min(time.Second, r.cfg.CallFor))
+	defer cancel()
+	a, err := r.cfg.Payer.Track(ctx, p.Hash)
+	switch {
+	case err != nil:
+		r.log.Warn("the node does not say what a payment cost that an operator has decided about", "payout", p.Key.String(), "err", err)
+	case a.Stage == Succeeded:
+		e.fee, e.proof = a.Fee, a.Preimage
+	}
+	return e
 }
 
 // Cancel ends a payout that was not sent yet: it waits for the next batch, for coins or for somebody's approval. ErrInTransit: it was sent.
