@@ -93,6 +93,25 @@ func (a *Auditor) Adjustments() []Adjustment {
 	return all
 }
 
+// Borne is the adjustment by which the operator has borne what has a subject: it is his, and no account's. Whoever lets an account pay for
+// the same has it in the books twice. False: there is none, or another one says that it was for accounts after all.
+func (a *Auditor) Borne(subject string) (by Adjustment, borne bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.explained[subject] {
+		return by, false
+	}
+	for _, j := range a.adjustments {
+		switch {
+		case j.Ref == subject && j.Rail != "":
+			return Adjustment{}, false
+		case j.Ref == subject:
+			by, borne = j, true
+		}
+	}
+	return by, borne
+}
+
 func (a *Auditor) take(j Adjustment) {
 	a.adjustments[j.ID] = j
 	if j.Ref != "" {

@@ -2,9 +2,11 @@ package api
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/audit"
 	"github.com/millrace/millrace/ledger"
 )
 
@@ -62,11 +64,32 @@ func (c *call) decidePayout() *problem {
 	if p := o.end(); p != nil {
 		return p
 	}
-	w, err := c.server.cfg.Rails.Decide(key, paid, c.operator()+": "+note)
+	w, err := c.server.cfg.Rails.Payout(key)
+	if err == nil && paid {
+		if p := borne(c.server.cfg.Audit, &w); p != nil {
+			return p
+		}
+	}
+	if err == nil {
+		w, err = c.server.cfg.Rails.Decide(key, paid, c.operator()+": "+note)
+	}
 	if err != nil {
 		return c.railsProblem(err)
 	}
 	return c.answerJSON(200, c.newWithdrawal(&w))
+}
+
+// borne refuses to let an account pay for a payment that an adjustment has explained as the operator's: the books would have it twice.
+func borne(a *audit.Auditor, w *channels.Payout) *problem {
+	if a == nil || w.Rail != channels.Lightning {
+		return nil
+	}
+	j, known := a.Borne(w.Hash.String())
+	if !known {
+		return nil
+	}
+	return &problem{status: 409, code: "nothing_to_decide", detail: fmt.Sprintf("adjustment %q says that the operator has borne this payment: decide that "+
+		"it failed, and the account has its money again. If the account is to pay it, adjust that back first, and once more with the rail lightning", j.ID)}
 }
 
 // onchain is a transaction that pays many, in answers.
