@@ -139,6 +139,11 @@ type doubt struct {
 // Aside is what is set aside for a payout.
 func (p *Payout) Aside() ledger.Msat { return p.Pays + p.FeeLimit }
 
+// Size is how many bytes what is told of the payout takes at most, as JSON: of a byte of text two.
+func (p *Payout) Size() int {
+	return 2*(len(p.To)+len(p.Memo)+len(p.Origin)+len(p.Payee)+len(p.About)+len(p.Reason)) + 1024
+}
+
 // recordMost is how many bytes the payout's record takes at most, whatever becomes of it: of a byte of text two, of one of others two.
 func (p *Payout) recordMost() int {
 	n := len(p.To) + len(p.Memo) + len(p.Origin) + len(p.Invoice) + len(p.Payee) + len(p.About) + len(p.Reason) + len(p.Script)

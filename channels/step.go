@@ -235,7 +235,7 @@ func (p *Payout) ask() action {
 // become is the payout in another status, or in the same with something to be written.
 func (p Payout) become(s Status, e event) Payout {
 	if p.Status != s {
-		p.Status, p.Changed = s, e.at
+		p.Status, p.Changed, p.Foreign = s, e.at, false // what an operator was to decide is decided
 	}
 	p.Rev++
 	return p

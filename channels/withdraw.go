@@ -233,6 +233,7 @@ func (r *Rails) Underway() []Payout {
 type Page struct {
 	Before []byte // what the last page said comes next; nil: the newest
 	Most   int    // at most so many; zero: MaxPage
+	Size   int    // of payouts at most so many that their sizes (see Payout.Size) are this together, or one; zero: however large
 }
 
 // MaxPage bounds a page.
@@ -247,11 +248,15 @@ func (g *Page) most() int {
 
 // Payouts are an account's, the newest first, and where the next page begins; nil: nowhere.
 func (r *Rails) Payouts(no ledger.AccountNo, g Page) (list []Payout, next []byte, err error) {
+	size := 0
 	next, err = r.list(no, g, 'p', func(rest []byte) (bool, error) {
 		var p Payout
 		key := Key{Account: no}
 		copy(key.ID[:], rest)
 		p, _, err := r.find(key)
+		if size += p.Size(); err == nil && g.Size > 0 && size > g.Size && len(list) > 0 {
+			return false, errFull
+		}
 		if err == nil {
 			list = append(list, p)
 		}
@@ -259,6 +264,9 @@ func (r *Rails) Payouts(no ledger.AccountNo, g Page) (list []Payout, next []byte
 	})
 	return list, next, err
 }
+
+// errFull means that a page ends before what was to be the next of it.
+var errFull = errors.New("the page is full")
 
 // list goes through an account's list, and calls f with what stands behind the time in the keys of one kind. f says whether it counts.
 func (r *Rails) list(no ledger.AccountNo, g Page, kind byte, f func(rest []byte) (bool, error)) (next []byte, err error) {
@@ -283,6 +291,9 @@ func (r *Rails) list(no ledger.AccountNo, g Page, kind byte, f func(rest []byte)
 				continue
 			}
 			counts, err := f(key[at+1:])
+			if errors.Is(err, errFull) {
+				return key, nil
+			}
 			if err != nil {
 				return nil, err
 			}

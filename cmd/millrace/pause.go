@@ -37,7 +37,11 @@ func (a *app) payoutsResume() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.print(p, "%s", pauseText(p))
+		text := pauseText(p)
+		if r, err := cl.LastReconciliation(ctx); err == nil && r.Stopped != "" && !p.Paused { // what else holds them back
+			text = "the pause is over, and payouts are stopped still: " + plain(r.Stopped)
+		}
+		return a.print(p, "%s", text)
 	})
 	c.Long = "A hub that was restored from a backup begins with a pause, since payouts may have been sent after the backup was made. Before you\n" +
 		"resume it: millrace reconcile run --full. It names what the node has paid and the restored books do not know. A payout that waits, and\n" +

@@ -36,6 +36,9 @@ func (a *app) payoutsList() *cobra.Command {
 		for _, w := range list {
 			text = append(text, plain(w.Account)+" "+withdrawalText(w))
 		}
+		if len(list) < count {
+			text = append(text, fmt.Sprintf("... and %d later ones", count-len(list)))
+		}
 		waiting, err := cl.Waiting(ctx)
 		if err != nil {
 			return err

@@ -24,7 +24,13 @@ func (c *call) listPayouts() *problem {
 	slices.SortFunc(all, func(a, b channels.Payout) int {
 		return cmp.Or(a.Made.Compare(b.Made), cmp.Compare(a.Account, b.Account), slices.Compare(a.ID[:], b.ID[:]))
 	})
-	count := len(all)
+	count, size := len(all), 0
+	for i := range all[:min(limit, count)] {
+		if size += all[i].Size(); size > maxPageSize {
+			limit = i
+			break
+		}
+	}
 	page := c.withdrawals(all[:min(limit, count)], "")
 	return c.answerJSON(200, struct {
 		Count   int          `json:"count"`

@@ -93,7 +93,7 @@ func (c *call) railsProblem(err error) *problem {
 // railsPage reads which part of a list of the rails is wanted: limit, and cursor. In a URL a cursor is base64url of what the rails said
 // comes next, and the CRC-32C of whose list it is and of that; it finds the cursor of another list, and guards nothing.
 func (q *query) railsPage(list string) channels.Page {
-	g := channels.Page{Most: int(q.whole("limit", 1, channels.MaxPage, defaultPage))}
+	g := channels.Page{Most: int(q.whole("limit", 1, channels.MaxPage, defaultPage)), Size: maxPageSize}
 	text := q.text("cursor")
 	if text == nil {
 		return g
@@ -112,6 +112,9 @@ func (q *query) railsPage(list string) channels.Page {
 }
 
 const maxRailsCursor = 96
+
+// maxPageSize bounds, in bytes, a page of payouts, whose customers may write 4 KiB into each: clients read 4 MiB.
+const maxPageSize = 3 << 20
 
 // railsCursor is empty for the last page.
 func railsCursor(list string, next []byte) string {

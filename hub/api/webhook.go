@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 
@@ -187,11 +188,13 @@ func (c *call) hookProblem(err error) *problem {
 
 // answerJSON is for answers that are rare; the others are appended by hand.
 func (c *call) answerJSON(status int, v any) *problem {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // it makes six bytes of one, and nobody shows this as HTML
+	if err := e.Encode(v); err != nil {
 		return c.failed(err)
 	}
-	c.out = append(c.out[:0], b...)
+	c.out = append(c.out[:0], bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
 	c.ctx.Response.Header.Set("Cache-Control", "no-store")
 	return c.answer(status)
 }

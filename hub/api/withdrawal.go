@@ -43,7 +43,7 @@ func (c *call) newWithdrawal(p *channels.Payout) withdrawal {
 	w := withdrawal{
 		ID: p.ID.String(), Account: p.Account.String(), To: p.To, Rail: string(p.Rail), Status: string(p.Status), Amount: p.Pays,
 		Limit: p.FeeLimit, Fee: p.Fee, Payee: p.Payee, Proof: hexOr(p.Proof), Memo: p.Memo, About: p.About, Origin: p.Origin,
-		Reason: reason, Foreign: p.Foreign, Deadline: since1970(p.Deadline), Made: since1970(p.Made), Changed: since1970(p.Changed),
+		Reason: reason, Foreign: p.Foreign && p.Status == channels.Held, Deadline: since1970(p.Deadline), Made: since1970(p.Made), Changed: since1970(p.Changed),
 	}
 	if p.Hold != 0 && !p.Status.Over() {
 		w.Held = p.Aside()
