@@ -85,7 +85,23 @@ func payeeText(p client.Settlement) string {
 	if to == "" {
 		to = "nowhere: it is not settled"
 	}
-	return fmt.Sprintf("%s to %s; threshold %d msat, reserve %d msat", plain(p.Account), plain(to), p.ThresholdMsat, p.ReserveMsat)
+	return fmt.Sprintf("%s to %s; %s; threshold %d msat, reserve %d msat", plain(p.Account), plain(to), scheduleText(p), p.ThresholdMsat, p.ReserveMsat)
+}
+
+func scheduleText(p client.Settlement) string {
+	switch s := p.Schedule; {
+	case p.Paused:
+		return "paused"
+	case s.EveryMinutes != 0:
+		return fmt.Sprintf("every %d minutes", s.EveryMinutes)
+	case s.Daily != "":
+		return "each day at " + plain(s.Daily) + " UTC"
+	case s.Weekly != "":
+		return "each week, " + plain(s.Weekly) + " UTC"
+	case s.BalanceMsat != 0:
+		return fmt.Sprintf("as soon as %d msat are due", s.BalanceMsat)
+	}
+	return "without a schedule, by an operator's runs"
 }
 
 func (a *app) settlePlan() *cobra.Command {

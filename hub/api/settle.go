@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/millrace/millrace/channels"
 	"github.com/millrace/millrace/channels/settle"
@@ -137,13 +139,21 @@ func (c *call) setFeeShare() *problem {
 
 func (c *call) getRules() *problem { return c.answerJSON(200, c.server.cfg.Settle.Rules()) }
 
+// setRules changes the rules. One operator can take away what asks for two: so every change is an incident, which says who made it.
 func (c *call) setRules() *problem {
 	var r settle.Rules
 	if p := c.into(&r); p != nil {
 		return p
 	}
+	before := c.server.cfg.Settle.Rules()
 	if err := c.server.cfg.Settle.SetRules(r); err != nil {
 		return c.deskProblem(err)
+	}
+	if rails := c.server.cfg.Rails; r != before && rails != nil {
+		was, _ := json.Marshal(before) // numbers alone
+		is, _ := json.Marshal(r)
+		rails.Raise(channels.Incident{Kind: "rules", Subject: c.operator() + " " + time.Now().UTC().Format(time.RFC3339Nano),
+			Text: fmt.Sprintf("the rules for payouts were %s, and %s has made them %s", was, c.operator(), is)})
 	}
 	return c.answerJSON(200, c.server.cfg.Settle.Rules())
 }

@@ -43,6 +43,11 @@ func TestSettlement(t *testing.T) {
 
 	op.post("/v1/settlement/rules", object{"max_run_msat": 1_000_000, "two_operators_above_msat": 10_000}).want(200)
 	op.get("/v1/settlement/rules").want(200).has(object{"max_run_msat": 1_000_000})
+	op.post("/v1/settlement/rules", object{"max_run_msat": 1_000_000, "two_operators_above_msat": 10_000}).want(200) // no change
+	list := string(op.get("/v1/rails/incidents").want(200).body)
+	if strings.Count(list, `"kind":"rules"`) != 1 || !strings.Contains(list, "the rules for payouts were {}, and op-") {
+		t.Errorf("who has changed the rules: %s", list)
+	}
 	if got := op.get("/v1/settlement/plan").want(200); !strings.Contains(string(got.body), `"total":{"count":1,"amount_msat":30000}`) {
 		t.Errorf("%s", got.body)
 	}
