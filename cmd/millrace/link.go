@@ -39,6 +39,7 @@ func (a *app) linkCreate() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.noteHTTP(k.LNURL)
 		return a.print(k, "link    %s\nlnurl   %s\nuri     %s\nexpires %s", plain(k.Link), plain(k.LNURL), plain(k.URI), clock(k.Expires))
 	})
 	cred.bind(c.Flags())

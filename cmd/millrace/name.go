@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/millrace/millrace/channels/lnurl"
 	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/ledger"
 	"github.com/spf13/cobra"
@@ -45,6 +46,7 @@ func (a *app) nameClaim() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.noteHTTP(got.LNURL)
 		return a.print(got, "%s", nameText(got))
 	})
 	c.Flags().BoolVar(&replace, "replace", false, "give up the name that the account has")
@@ -69,6 +71,13 @@ func (a *app) nameRelease() *cobra.Command {
 		}
 		return a.print(got, "%s", nameText(got))
 	})
+}
+
+// noteHTTP says so where wallets will not come: they call a hub by https, but for onion services.
+func (a *app) noteHTTP(text string) {
+	if u, err := lnurl.Decode(text); err == nil && strings.HasPrefix(u, "http://") {
+		a.note("the hub's origin is not https: most wallets call lightning addresses and LNURLs by https only, and will not reach it")
+	}
 }
 
 func nameText(n client.Name) string {

@@ -13,7 +13,8 @@ import (
 func (a *app) reconcileCommand() *cobra.Command {
 	c := a.noun("reconcile", "Compare the hub's books with its node's (operator)", a.reconcileRun(), a.reconcileShow(), a.reconcileAdjust())
 	c.Long = "A hub with a node compares what it owes with what the node holds every ten minutes, and each deposit and payout with the node's\n" +
-		"own records. While they do not agree nothing is paid out; payments inside and keys go on."
+		"own records. While they do not agree nothing is paid out; payments inside and keys go on. The first comparison opens the books, for which\n" +
+		"nothing may be on its way: while a deposit waits for confirmations, or a payout is under way, it says busy."
 	return c
 }
 
@@ -43,7 +44,7 @@ func (a *app) reconcileShow() *cobra.Command {
 func reconciliationText(r client.Reconciliation) string {
 	text := []string{
 		fmt.Sprintf("%s, block %d", clock(r.Time), r.Height),
-		fmt.Sprintf("the node holds %d msat for accounts, which have %d msat: %d permille", r.Backing, r.Due, r.Ratio),
+		fmt.Sprintf("the node holds %d msat for accounts, which have %d msat: %s", r.Backing, r.Due, ratioText(r.Ratio)),
 	}
 	if r.Steady {
 		text = append(text, fmt.Sprintf("difference of the books: %d msat", r.Difference))
@@ -63,6 +64,14 @@ func reconciliationText(r client.Reconciliation) string {
 		text = append(text, "payouts go on")
 	}
 	return strings.Join(text, "\n")
+}
+
+// ratioText is a ratio in thousandths, of which the hub names none above 1,000.
+func ratioText(permille int64) string {
+	if permille >= 1_000_000 {
+		return "a thousand times as much, or more"
+	}
+	return fmt.Sprintf("%d permille", permille)
 }
 
 func (a *app) reconcileAdjust() *cobra.Command {
