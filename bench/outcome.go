@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/bench/scenario"
@@ -48,15 +49,16 @@ func Versus(ctx context.Context, cfg Config, s *scenario.Scenario, targets []str
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	o := &Outcome{Targets: targets}
+	names := displayed(targets)
+	o := &Outcome{Targets: names}
 	for o.Rounds < rounds && ctx.Err() == nil {
 		o.Rounds++
-		for _, t := range targets {
+		for i, t := range targets {
 			if rounds*len(targets) > 1 {
-				fmt.Fprintf(cfg.Progress, "round %d of %d: %s\n", o.Rounds, rounds, t)
+				fmt.Fprintf(cfg.Progress, "round %d of %d: %s\n", o.Rounds, rounds, names[i])
 			}
 			if cfg.Turn != nil {
-				cfg.Turn(t)
+				cfg.Turn(names[i])
 			}
 			r, err := RunScenario(ctx, cfg, s, t, live)
 			if r != nil {
@@ -116,4 +118,18 @@ func (o *Outcome) Failures() (all []string) {
 // String is a ratio, in a line.
 func (q Ratio) String() string {
 	return fmt.Sprintf("%s / %s: %.3g times (%.3g to %.3g in %d rounds)", q.Of, q.To, q.Median, q.Least, q.Most, len(q.Rounds))
+}
+
+// displayed are targets as they may be shown: without where they are, for a URL may hold a password.
+func displayed(targets []string) []string {
+	names := make([]string, 0, len(targets))
+	for _, t := range targets {
+		name, _, _ := strings.Cut(t, "=")
+		for n := 2; slices.Contains(names, name); n++ {
+			base, _, _ := strings.Cut(t, "=")
+			name = fmt.Sprintf("%s %d", base, n)
+		}
+		names = append(names, name)
+	}
+	return names
 }

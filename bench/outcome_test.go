@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,5 +49,24 @@ func TestVersusRefused(t *testing.T) {
 		if o, err := Versus(t.Context(), Config{}, s, c.targets, c.rounds, nil); o != nil || !errors.Is(err, ErrTarget) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, %v", want, o, err)
 		}
+	}
+}
+
+// TestDisplayed holds that no password of a URL is shown, and that targets are told apart all the same.
+func TestDisplayed(t *testing.T) {
+	got := displayed([]string{"millrace", "postgres=postgres://me:hunter2@there/db", "postgres=postgres://me:hunter3@here/db"})
+	if want := []string{"millrace", "postgres", "postgres 2"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestUnable holds that a scenario whose faults a target cannot have is not run without them.
+func TestUnable(t *testing.T) {
+	s, err := scenario.Parse([]byte("[population]\npayers = 10\n[mix]\ntransfer = 1\n[[faults]]\nkind = \"kill\"\n"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := RunScenario(t.Context(), Config{Dir: t.TempDir(), Cases: []string{"core"}}, s, "sqlite", nil); !errors.Is(err, ErrTarget) || r != nil {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -51,6 +51,7 @@ func newSlowProcess(c *Config, dir, listen string) (*process, error) {
 func startProcess(c *Config, cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, ended: make(chan struct{})}
 	p.cmd.Stderr = c.Progress
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the suite, which ends the load first
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

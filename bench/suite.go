@@ -22,6 +22,9 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 		return nil, err
 	}
 	err = loaded(ctx, cfg, s, target, func(p *workload.Plan, t generator.Target) (err error) {
+		if err := able(s, t); err != nil {
+			return err
+		}
 		if len(cfg.Agents) == 0 {
 			r, err = generator.New(generator.Config{Plan: p, Target: t, Live: live}).Run(ctx)
 			return err
@@ -71,4 +74,15 @@ func loaded(ctx context.Context, cfg Config, s *scenario.Scenario, target string
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
 	return do(plan, t)
+}
+
+// able refuses a scenario with faults that a target cannot have: a load without them would be another one.
+func able(s *scenario.Scenario, t generator.Target) error {
+	_, process := t.(generator.Process)
+	for _, f := range s.Faults {
+		if f.Kind != scenario.Vanish && !process {
+			return fmt.Errorf("%w: %s cannot have the fault %s, which the scenario asks for", ErrTarget, t.Name(), f.Kind)
+		}
+	}
+	return nil
 }

@@ -126,6 +126,7 @@ func (g *Generator) Load(ctx context.Context, s *scenario.Scenario) (*Result, er
 	r.saturation()
 	r.judge()
 	if len(errs) > 0 {
+		r.Failed = errs[0].Error()
 		return r, errs[0]
 	}
 	return r, nil

@@ -256,3 +256,24 @@ func TestProfile(t *testing.T) {
 		t.Errorf("workers send %d requests", n)
 	}
 }
+
+// TestNothing holds that a load without an answer, one that ended by itself and one whose faults did not happen have not passed.
+func TestNothing(t *testing.T) {
+	s := parse(t, "thresholds = [\"p99 < 10s\", \"late_p99 < 10s\"]\n"+strings.Replace(small, "attempts = 3", "attempts = 1", 1))
+	r := load(t, s, func(m *memory) {
+		m.stall.Store(true)
+		time.AfterFunc(400*time.Millisecond, func() { m.stall.Store(false) })
+	})
+	if r.Passed() || r.Held[0].Holds || r.Held[1].Holds || !r.Verdict.Agree {
+		t.Errorf("%+v %+v %+v", r.Held, r.Verdict, r.Counts)
+	}
+	r = load(t, parse(t, small+"[[faults]]\nkind = \"slow_sync\"\nat = \"10ms\"\nfor = \"10ms\"\ndelay = \"1ms\"\n"), nil)
+	if r.Passed() || !strings.Contains(strings.Join(r.Failures(), "\n"), "slow_sync did not happen") {
+		t.Errorf("%+v, %q", r.Faults, r.Failures())
+	}
+	dry := parse(t, "workers = 1\nduration = \"1m\"\n[population]\npayers = 1\nchannels = 1\nfunds_msat = 3\n[mix]\nadvance = 1\n")
+	p := workload.NewPlan(dry)
+	if r, _ := New(Config{Plan: p, Target: newMemory(p)}).Run(t.Context()); r.Passed() || !strings.Contains(r.Failed, "used up") {
+		t.Errorf("%+v", r)
+	}
+}

@@ -135,6 +135,10 @@ func (g *Generator) try(ctx context.Context, s *Search, rate float64) (Tried, er
 			t.Why = append(t.Why, fmt.Sprintf("%s: %s", h.Threshold, h.InWords()))
 		}
 	}
+	c := r.Counts
+	if not := c.Refused + c.Failed; float64(not) > 0.01*float64(c.Ops+not) {
+		t.Why = append(t.Why, fmt.Sprintf("of %d ops %d were refused or never answered", c.Ops+not, not))
+	}
 	// What comes in and is not answered waits: a rate that is not kept up has no latency that one could speak of.
 	if want := rate * s.Step.Seconds(); float64(r.Counts.Requests) < 0.99*want-float64(one.Workers) {
 		t.Why = append(t.Why, fmt.Sprintf("of %.0f requests %d were answered", want, r.Counts.Requests))

@@ -14,9 +14,10 @@ import (
 type Result struct {
 	Scenario *scenario.Scenario `json:"scenario"`
 	Target   string             `json:"target"`
-	Began    time.Time          `json:"began"`   // of what is measured, the warm-up being over
-	Seconds  float64            `json:"seconds"` // of what was measured
-	Stopped  bool               `json:"stopped"` // before its time
+	Began    time.Time          `json:"began"`            // of what is measured, the warm-up being over
+	Seconds  float64            `json:"seconds"`          // of what was measured
+	Stopped  bool               `json:"stopped"`          // before its time
+	Failed   string             `json:"failed,omitempty"` // why the load has ended early by itself
 
 	Counts    Counts            `json:"counts"`
 	Rate      float64           `json:"ops_per_second"`
@@ -152,8 +153,16 @@ func (r *Result) judge() {
 	r.Held = nil
 	for _, t := range r.Scenario.Thresholds {
 		v := r.measure(t.Measure)
-		r.Held = append(r.Held, Held{Threshold: t.Text, Measured: v, Holds: t.Holds(v)})
+		r.Held = append(r.Held, Held{Threshold: t.Text, Measured: v, Holds: t.Holds(v) && (t.Unit() != scenario.Time || r.timed(t.Measure))})
 	}
+}
+
+// timed says whether there is anything that a time can be about: of nothing, none holds.
+func (r *Result) timed(measure string) bool {
+	if measure == "late_p99" {
+		return r.Late.N > 0
+	}
+	return r.Wait.N > 0
 }
 
 // measure is the value of what a threshold is about.
@@ -194,7 +203,8 @@ func cutService(name string) (string, bool) {
 
 // Passed says whether the books agree and every threshold holds.
 func (r *Result) Passed() bool {
-	return r.Verdict.Agree && !slices.ContainsFunc(r.Held, func(h Held) bool { return !h.Holds })
+	return r.Verdict.Agree && r.Failed == "" && !slices.ContainsFunc(r.Held, func(h Held) bool { return !h.Holds }) &&
+		!slices.ContainsFunc(r.Faults, func(h Happened) bool { return h.Err != "" })
 }
 
 // Failures are what did not hold, in words.
@@ -203,6 +213,14 @@ func (r *Result) Failures() (all []string) {
 		all = append(all, "the books could not be verified: "+r.Verdict.Unverified)
 	}
 	all = append(all, r.Verdict.Lies...)
+	if r.Failed != "" {
+		all = append(all, "the load ended early: "+r.Failed)
+	}
+	for _, h := range r.Faults {
+		if h.Err != "" {
+			all = append(all, fmt.Sprintf("the fault %s did not happen: %s", h.Kind, h.Err))
+		}
+	}
 	for _, h := range r.Held {
 		if !h.Holds {
 			all = append(all, fmt.Sprintf("%s does not hold: %s", h.Threshold, h.InWords()))

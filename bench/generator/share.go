@@ -128,7 +128,7 @@ func (r *Result) take(all *gauge, part *Share) error {
 	r.Saturated = append(r.Saturated, part.Saturated...)
 	r.Verdict.Lies = append(r.Verdict.Lies, part.Lies...)
 	if part.Failed != "" {
-		r.Saturated = append(r.Saturated, "a generator ended early: "+part.Failed)
+		r.Failed = part.Failed
 	}
 	return nil
 }

@@ -25,8 +25,9 @@ type Source struct {
 	payer  func() int
 	payee  func() int
 	work   func() int
-	kinds  [4]int // upper ends of each kind's share
+	kinds  [3]int // upper ends of the shares of advance, transfer and unlock
 	shares int
+	reads  float64 // the part of the requests that are a History
 
 	request Request
 	open    []Request // whose outcome is not known
@@ -53,10 +54,13 @@ func (p *Plan) Source(worker int) *Source {
 	if s.Population.Works > 0 {
 		src.work = s.Skew.Works.Draw(random, s.Population.Works)
 	}
-	for i, share := range [...]int{s.Mix.Advance, s.Mix.Transfer, s.Mix.Unlock, s.Mix.History} {
+	for i, share := range [...]int{s.Mix.Advance, s.Mix.Transfer, s.Mix.Unlock} {
 		src.shares += share
 		src.kinds[i] = src.shares
 	}
+	// A history is a request of its own, and the mix counts ops: of all requests it has as many as make its share right among ops.
+	histories := float64(s.Mix.History * s.Request.Ops)
+	src.reads = histories / (histories + float64(src.shares))
 	return src
 }
 
@@ -64,16 +68,16 @@ func (p *Plan) Source(worker int) *Source {
 func (s *Source) Next(now uint64) (*Request, error) {
 	r := &s.request
 	r.reset(s.worker + s.payer()*s.plan.Scenario.Workers)
-	for len(r.Ops) < s.plan.Scenario.Request.Ops {
-		op, err := s.draw(r.Payer, now)
-		if err != nil {
-			return nil, err
+	if s.reads > 0 && s.random.Float64() < s.reads {
+		r.Ops = append(r.Ops, Op{Kind: History})
+	} else {
+		for len(r.Ops) < s.plan.Scenario.Request.Ops {
+			op, err := s.draw(r.Payer, now)
+			if err != nil {
+				return nil, err
+			}
+			r.Ops = append(r.Ops, op)
 		}
-		if op.Kind == History { // by itself: it takes the place of a batch
-			r.Ops = append(r.Ops[:0], op)
-			break
-		}
-		r.Ops = append(r.Ops, op)
 	}
 	if cap(r.Outcomes) < len(r.Ops) {
 		r.Outcomes = make([]Outcome, len(r.Ops))
@@ -90,17 +94,15 @@ func (s *Source) draw(payer int, now uint64) (Op, error) {
 			k++
 		}
 	}
-	switch kind := Kind(k + 1); kind {
+	switch Kind(k + 1) {
 	case Advance:
 		return s.advance(payer)
 	case Transfer:
 		op := Op{Kind: Transfer, Object: uint32(s.payee()), Amount: s.amount()}
 		op.ID = newID(now, s.random)
 		return op, nil
-	case Unlock:
-		return Op{Kind: Unlock, Object: uint32(s.work()), Amount: s.plan.Scenario.Population.Price}, nil
 	default:
-		return Op{Kind: kind}, nil
+		return Op{Kind: Unlock, Object: uint32(s.work()), Amount: s.plan.Scenario.Population.Price}, nil
 	}
 }
 

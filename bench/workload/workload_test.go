@@ -241,3 +241,23 @@ func TestLost(t *testing.T) {
 		t.Errorf("%d are open, lies %q", len(open), s.Lies)
 	}
 }
+
+// TestMix holds that ops come in the shares that the scenario gives them, in single requests and in batches.
+func TestMix(t *testing.T) {
+	for _, ops := range []string{"1", "20"} {
+		kinds, all := map[Kind]int{}, 0
+		text := strings.Replace(strings.Replace(mixed, "most_msat = 9", "ops = "+ops, 1), "1_000_000", "1_000_000_000", 1)
+		draw(t, newPlan(t, text), 0, 20_000, func(r *Request) {
+			for _, op := range r.Ops {
+				kinds[op.Kind]++
+				all++
+			}
+			honest(map[[2]int]bool{})(r)
+		})
+		for kind, want := range map[Kind]float64{Advance: 3, Transfer: 2, Unlock: 1, History: 1} {
+			if got := 7 * float64(kinds[kind]) / float64(all); got < 0.9*want || got > 1.1*want {
+				t.Errorf("batches of %s: kind %d has a share of %.2f of 7, want %.0f", ops, kind, got, want)
+			}
+		}
+	}
+}
