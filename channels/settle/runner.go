@@ -14,6 +14,7 @@ import (
 type runner struct {
 	d     *Desk
 	id    channels.ID
+	file  bool          // the run pays an import's lines, and no payees
 	wake  chan struct{} // holds one word: something has changed
 	turns chan struct{} // one for each worker that waits for the ledger: atLedger
 
@@ -77,7 +78,7 @@ type answer struct {
 }
 
 func newRunner(d *Desk, run Run) *runner {
-	return &runner{d: d, id: run.ID, wake: make(chan struct{}, 1), turns: make(chan struct{}, atLedger), run: run, over: make(byRail), left: run.Items,
+	return &runner{d: d, id: run.ID, file: run.File != nil, wake: make(chan struct{}, 1), turns: make(chan struct{}, atLedger), run: run, over: make(byRail), left: run.Items,
 		flights: make(map[uint32]*flight), retries: make(map[uint32]uint64), clear: readiness{answer: make(chan error, 1)}, todo: make(chan *task, maxQuick+maxChain),
 		lanes: [2]lane{quick: {most: maxQuick}, slow: {most: maxChain}}}
 }
@@ -122,7 +123,7 @@ func (r *runner) load() error {
 		case i.Stage != Waiting:
 			r.fly(number, i)
 		}
-		if r.run.File == nil {
+		if !r.file {
 			r.d.book.occupy(i.Account)
 		}
 		return true
@@ -278,7 +279,7 @@ func (r *runner) save(steps []moved) error {
 		statuses := make([]*Status, len(part))
 		for i := range part {
 			rows = append(rows, put(numberKey(r.id, part[i].number), &part[i].now))
-			if !part[i].now.Stage.Over() || r.run.File != nil {
+			if !part[i].now.Stage.Over() || r.file {
 				continue
 			}
 			s := r.status(&part[i])
@@ -328,7 +329,7 @@ func (r *runner) count(m *moved, s *Status) {
 	case m.now.Stage.Over():
 		delete(r.retries, m.number)
 		r.end(&m.now)
-		if r.run.File == nil {
+		if !r.file {
 			r.d.book.free(m.now.Account, s)
 		}
 	}
