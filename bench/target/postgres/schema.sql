@@ -140,11 +140,18 @@ BEGIN
 		GROUP BY p ORDER BY p) d WHERE a.id = d.p;
 END $$;
 
--- The same, in the order of the ops, each refused for itself. Kinds are 1: advance, 2: transfer, 3: unlock.
+-- The same, in the order of the ops, each refused for itself. Kinds are 1: advance, 2: transfer, 3: unlock. All rows that it may touch are locked
+-- first, in the order of batch: the ops themselves come in any.
 CREATE FUNCTION one_by_one(who int4, kinds int2[], objects int4[], amounts int8[], ids uuid[]) RETURNS int2[] LANGUAGE plpgsql AS $$
 DECLARE
 	answers int2[] := '{}';
 BEGIN
+	PERFORM 1 FROM channels WHERE id IN (SELECT o FROM unnest(kinds, objects) AS u(k, o) WHERE k = 1) ORDER BY id FOR UPDATE;
+	PERFORM 1 FROM accounts WHERE id = who FOR UPDATE;
+	PERFORM 1 FROM accounts WHERE id IN (
+		SELECT c.payee FROM unnest(kinds, objects) AS u(k, o) JOIN channels c ON c.id = o WHERE k = 1
+		UNION SELECT o FROM unnest(kinds, objects) AS u(k, o) WHERE k = 2
+		UNION SELECT w.seller FROM unnest(kinds, objects) AS u(k, o) JOIN works w ON w.id = o WHERE k = 3) ORDER BY id FOR UPDATE;
 	FOR i IN 1 .. cardinality(kinds) LOOP
 		answers := answers || CASE kinds[i]
 			WHEN 1 THEN advance(who, objects[i], amounts[i])
