@@ -56,6 +56,8 @@ func Damaged(err error) bool {
 		{"object size mismatch", false},              // a table has another length than the manifest says
 		{"unknown to the objstorage provider", true}, // a table that the manifest names
 		{"could not open manifest file", true},       // the manifest that its marker names
+		{"comparer name from file", false},           // the options that pebble wrote: nobody here has another order than its own
+		{"merger name from file", false},             // the same
 	} {
 		if strings.Contains(err.Error(), about.says) && (!about.gone || errors.Is(err, os.ErrNotExist)) {
 			return true

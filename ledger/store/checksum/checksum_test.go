@@ -1,9 +1,11 @@
 package checksum_test
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -73,6 +75,19 @@ func TestDamaged(t *testing.T) {
 		finds(file, "gone", remove(file))
 		finds(file, "cut off", func(fs vfs.FS) { storetest.WriteFile(t, fs, file, b[:len(b)/2]) })
 		finds(file, "bent", func(fs vfs.FS) { storetest.WriteFile(t, fs, file, storetest.Flipped(b, 0)) })
+	}
+	options := 0
+	for _, file := range storetest.Files(t, fs, "db", "") {
+		if b := storetest.ReadFile(t, fs, file); strings.HasPrefix(fs.PathBase(file), "OPTIONS-") {
+			options++
+			for _, name := range []string{"BytewiseComparator", "pebble.concatenate"} {
+				bent := bytes.Replace(b, []byte(name), []byte("B"+name[1:len(name)-1]+"?"), 1)
+				finds(file, "with another "+name, func(fs vfs.FS) { storetest.WriteFile(t, fs, file, bent) })
+			}
+		}
+	}
+	if options == 0 {
+		t.Error("the database has no options")
 	}
 	manifest := "db/MANIFEST-000001"
 	finds(manifest, "gone", remove(manifest))
