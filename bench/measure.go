@@ -7,10 +7,10 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/millrace/millrace/bench/generator"
 )
 
 // sample is what one round, or all rounds together, brought.
@@ -69,9 +69,9 @@ var errNothing = errors.New("nothing was done")
 func (t *trial) once(ctx context.Context, d time.Duration) (sample, error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	cpu := cpuTime()
+	cpu := generator.CPUTime()
 	s, err := t.run(ctx, d)
-	s.cpu = cpuTime() - cpu
+	s.cpu = generator.CPUTime() - cpu
 	runtime.ReadMemStats(&after)
 	s.mallocs = after.Mallocs - before.Mallocs
 	if err != nil {
@@ -161,13 +161,4 @@ func spread(values []float64) float64 {
 		return 0
 	}
 	return (slices.Max(values) - slices.Min(values)) / m
-}
-
-// cpuTime is what the process has used so far on all cores.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

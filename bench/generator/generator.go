@@ -200,8 +200,8 @@ func (r *Result) saturation() {
 	}
 }
 
-// cpuTime is what this process has used so far on all cores.
-func cpuTime() time.Duration {
+// CPUTime is what this process has used so far on all cores.
+func CPUTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0

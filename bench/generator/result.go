@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -187,18 +188,10 @@ func (r *Result) measure(name string) float64 {
 		return 1000 * r.Late.P99
 	}
 	q := r.Wait
-	if rest, ok := cutService(name); ok {
+	if rest, ok := strings.CutPrefix(name, "service_"); ok {
 		q, name = r.Service, rest
 	}
 	return 1000 * map[string]float64{"p50": q.P50, "p90": q.P90, "p99": q.P99, "p999": q.P999, "max": q.Max}[name]
-}
-
-func cutService(name string) (string, bool) {
-	const prefix = "service_"
-	if len(name) > len(prefix) && name[:len(prefix)] == prefix {
-		return name[len(prefix):], true
-	}
-	return name, false
 }
 
 // Passed says whether the books agree and every threshold holds.

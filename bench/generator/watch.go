@@ -47,7 +47,7 @@ func (g *Generator) newWatch(s *scenario.Scenario, warm time.Time, workers []*wo
 }
 
 func (w *watch) mark() mark {
-	m := mark{at: time.Now(), cpu: cpuTime()}
+	m := mark{at: time.Now(), cpu: CPUTime()}
 	if t, ok := w.target.(Meter); ok {
 		if u, err := t.Using(); err == nil {
 			m.using, m.known = u, true
