@@ -13,11 +13,17 @@ import (
 )
 
 // recovered is the ledger as a start finds it in a data folder.
-type recovered struct{ state *ledger.State }
+type recovered struct {
+	state *ledger.State
+	owned func(ledger.Owned) // may be nil
+}
 
 // Apply does what a block of the log says.
 func (r *recovered) Apply(index uint64, block []byte) error {
 	_, err := r.state.Apply(index, block, nil)
+	if err == nil && r.owned != nil {
+		r.state.Last().Owned(r.owned)
+	}
 	return err
 }
 
@@ -67,13 +73,18 @@ func (r *rig) finish(ctx context.Context, ops uint64, res *Result, check func(*l
 
 // verify opens the folder of a hub that has stopped, applies all blocks to an empty ledger, and holds what comes out against
 // the audit and a check.
-func (r *rig) verify(ctx context.Context, check func(*ledger.State) error) (err error) {
+func (r *rig) verify(ctx context.Context, check func(*ledger.State) error) error {
+	return r.verifyOwned(ctx, nil, check)
+}
+
+// verifyOwned is verify that also tells, on its way, what accounts came to own in each block, if somebody wants to know.
+func (r *rig) verifyOwned(ctx context.Context, owned func(ledger.Owned), check func(*ledger.State) error) (err error) {
 	s, err := store.Open(store.Options{Dir: r.dir, Fatal: func(error) {}})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	found := &recovered{ledger.New(benchParams(), newSeed())}
+	found := &recovered{ledger.New(benchParams(), newSeed()), owned}
 	if err := s.Start(ctx, found, nil); err != nil {
 		return err
 	}

@@ -173,9 +173,9 @@ func (t *elsewhere) register(ctx context.Context, operator *api.Client, n int, p
 // Name says where the hub is.
 func (t *elsewhere) Name() string { return "millrace at " + t.Address }
 
-// Books asks for every balance and every channel's total. Nobody says how many works are owned in all.
+// Books asks for every balance and every channel's total. Nobody says how many works are owned in all, and the house may have other customers.
 func (t *elsewhere) Books(ctx context.Context) (*workload.Books, error) {
-	b := &workload.Books{Balances: make([]int64, len(t.Accounts)), Totals: make([]uint64, len(t.Channels)), Owned: -1, Cut: t.cut}
+	b := &workload.Books{Balances: make([]int64, len(t.Accounts)), Totals: make([]uint64, len(t.Channels)), Owned: -1, Kept: -1, Cut: t.cut}
 	if err := each(ctx, len(t.Accounts), func(ctx context.Context, i int) error {
 		a, err := t.as[i].Account(ctx, t.Accounts[i])
 		b.Balances[i] = a.BalanceMsat

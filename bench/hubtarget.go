@@ -209,8 +209,13 @@ func (t *hubTarget) Books(ctx context.Context) (*workload.Books, error) {
 // recovered are the books that a start would find.
 func (t *hubTarget) recovered(ctx context.Context) (*workload.Books, error) {
 	n := t.plan.Scenario.Population
-	b := &workload.Books{Cut: uint64(ledger.FeeOf(ledger.Msat(n.Price), feePPM))}
-	return b, t.rig.verify(ctx, func(s *ledger.State) error {
+	b := &workload.Books{Cut: uint64(ledger.FeeOf(ledger.Msat(n.Price), feePPM)), Restarted: true}
+	var owners []ledger.Owned
+	note := func(o ledger.Owned) { owners = append(owners, o) }
+	if n.Works == 0 {
+		note = nil
+	}
+	return b, t.rig.verifyOwned(ctx, note, func(s *ledger.State) error {
 		for _, no := range t.Accounts {
 			a, ok := s.Account(no)
 			if !ok {
@@ -227,8 +232,39 @@ func (t *hubTarget) recovered(ctx context.Context) (*workload.Books, error) {
 		}
 		counts := s.Counts()
 		b.Owned = int64(counts.Unlocks - counts.Contents) // a seller owns what is his
-		return nil
+		house, ok := s.Account(ledger.Fees)
+		if !ok {
+			return errors.New("the house's account is not there any more")
+		}
+		b.Kept = house.Available
+		return t.owners(b, s, owners)
 	})
+}
+
+// owners adds who owns what, of the payers. Sellers own what is theirs.
+func (t *hubTarget) owners(b *workload.Books, s *ledger.State, all []ledger.Owned) error {
+	payers := make(map[ledger.AccountNo]int, t.plan.Scenario.Population.Payers)
+	for i := range t.plan.Scenario.Population.Payers {
+		payers[t.Accounts[i]] = i
+	}
+	works := make(map[ledger.ContentID]int, len(t.Works))
+	for i := range t.Works {
+		works[t.Works[i].Number] = i
+	}
+	b.Owners = make([]workload.Owner, 0, max(b.Owned, 0))
+	for _, o := range all {
+		payer, ok := payers[o.Account]
+		if !ok {
+			continue
+		}
+		id, ok := s.ContentID(o.Content)
+		work, known := works[id]
+		if !ok || !known {
+			return fmt.Errorf("account %v owns content %d, which nobody has registered", o.Account, o.Content)
+		}
+		b.Owners = append(b.Owners, workload.Owner{Payer: payer, Work: work})
+	}
+	return nil
 }
 
 // Close ends the hub. Its folder is the caller's.

@@ -56,7 +56,7 @@ func TestTargets(t *testing.T) {
 				t.Fatalf("%d results, ratios %+v", len(o.Results), o.Ratios)
 			}
 			for _, r := range o.Results {
-				if !r.Verdict.Agree || r.Counts.Ops == 0 || (r.Counts.Refused > 0) != (name == "poor") {
+				if !r.Verdict.Agree || !r.Verdict.Restarted || r.Counts.Ops == 0 || (r.Counts.Refused > 0) != (name == "poor") {
 					t.Errorf("%s: %+v %+v %v %v", r.Target, r.Verdict, r.Counts, r.Refusals, r.Errors)
 				}
 			}

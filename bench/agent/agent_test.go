@@ -38,7 +38,7 @@ func (t *till) Close() error { return nil }
 func (t *till) Books(context.Context) (*workload.Books, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b := &workload.Books{Balances: make([]int64, t.plan.Accounts()), Totals: t.totals, Owned: -1}
+	b := &workload.Books{Balances: make([]int64, t.plan.Accounts()), Totals: t.totals, Owned: -1, Kept: -1}
 	for i := range t.plan.Scenario.Population.Payers {
 		b.Balances[i] = int64(t.plan.Available)
 	}

@@ -76,6 +76,9 @@ func TestRun(t *testing.T) {
 			if !r.Verdict.Agree || !r.Passed() || r.Counts.Ops == 0 || r.Counts.Failed+r.Counts.Errors > 0 {
 				t.Errorf("%+v %+v", r.Verdict, r.Counts)
 			}
+			if !r.Verdict.Restarted {
+				t.Error("the books were not read after a restart")
+			}
 			if len(r.Intervals) < 3 || r.Wait.N != r.Counts.Requests || r.Rate <= 0 || r.Seconds < 0.15 {
 				t.Errorf("%d intervals, %d latencies of %d requests, %g/s in %g s", len(r.Intervals), r.Wait.N, r.Counts.Requests, r.Rate, r.Seconds)
 			}
@@ -98,10 +101,13 @@ func TestLies(t *testing.T) {
 		bend func(*memory)
 		want string
 	}{
-		"acknowledges and forgets": {small, func(m *memory) { m.forget = 40 }, "differ"},
-		"pays twice":               {small, func(m *memory) { m.twice = 40 }, "differ"},
-		"gives secrets away":       {poor, func(m *memory) { m.steal = 2 }, "came with the secret"},
-		"answers garbage":          {small, func(m *memory) { m.garbage = 40 }, "no outcome"},
+		"acknowledges and forgets":  {small, func(m *memory) { m.forget = 40 }, "differ"},
+		"pays twice":                {small, func(m *memory) { m.twice = 40 }, "differ"},
+		"gives secrets away":        {poor, func(m *memory) { m.steal = 2 }, "came with the secret"},
+		"gives works to others":     {small, func(m *memory) { m.swap = true }, "it never bought"},
+		"keeps no books of its cut": {small, func(m *memory) { m.embezzle = true }, "the house has 0 msat"},
+		"loses on a restart":        {small, func(m *memory) { m.volatile = true }, "after a restart: "},
+		"answers garbage":           {small, func(m *memory) { m.garbage = 40 }, "no outcome"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := load(t, parse(t, c.text), c.bend)

@@ -30,8 +30,15 @@ type memory struct {
 	busy    int // of so many requests one is told that there is no room
 	garbage int // of so many answers one has no outcomes
 	pause   time.Duration
-	stall   atomic.Bool
-	starts  int
+
+	kept     int64  // the house's part of what was sold
+	swap     bool   // works go to another than the one who has paid
+	embezzle bool   // the house's part is not kept
+	volatile bool   // a restart loses the last transfer
+	last     [3]int // of it: from, to, amount
+	restarts int
+	stall    atomic.Bool
+	starts   int
 }
 
 func newMemory(p *workload.Plan) *memory {
@@ -59,7 +66,25 @@ func (m *memory) Books(context.Context) (*workload.Books, error) {
 	if m.down {
 		return nil, errors.New("nobody is there")
 	}
-	return &workload.Books{Balances: m.balances, Totals: m.totals, Owned: int64(len(m.owned)), Cut: 10}, nil
+	b := &workload.Books{Balances: m.balances, Totals: m.totals, Owned: int64(len(m.owned)), Owners: []workload.Owner{}, Cut: 10, Kept: m.kept}
+	for o := range m.owned {
+		if other := [2]int{(o[0] + 1) % m.plan.Scenario.Population.Payers, o[1]}; m.swap && !m.owned[other] {
+			o = other
+		}
+		b.Owners = append(b.Owners, workload.Owner{Payer: o[0], Work: o[1]})
+	}
+	return b, nil
+}
+
+// Restart loses what it is told to lose: the last transfer, as one does that answers before it has written.
+func (m *memory) Restart(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.restarts++
+	if m.volatile {
+		m.move(m.last[1], m.last[0], uint64(m.last[2]))
+	}
+	return nil
 }
 
 func (m *memory) Close() error { return nil }
@@ -145,6 +170,7 @@ func (m *memory) one(r *workload.Request, op *workload.Op) workload.Outcome {
 			return workload.Refused
 		}
 		m.paid[op.ID] = true
+		m.last = [3]int{r.Payer, int(op.Object), int(op.Amount)}
 		m.move(r.Payer, int(op.Object), op.Amount)
 		if m.nth(m.twice) {
 			m.move(r.Payer, int(op.Object), op.Amount)
@@ -165,6 +191,9 @@ func (m *memory) unlock(r *workload.Request, op *workload.Op) workload.Outcome {
 		return workload.Refused
 	}
 	m.owned[[2]int{r.Payer, int(op.Object)}] = true
+	if !m.embezzle {
+		m.kept += 10
+	}
 	m.balances[r.Payer] -= int64(op.Amount)
 	m.balances[m.plan.Seller(int(op.Object))] += int64(op.Amount - 10)
 	r.Secret = true

@@ -100,9 +100,10 @@ type Happened struct {
 	Err   string             `json:"error,omitempty"`
 }
 
-// Verdict is whether the books agree with what was acknowledged. Exactly one of its fields says so or why not.
+// Verdict is whether the books agree with what was acknowledged. Exactly one of Agree, Lies and Unverified says so or why not.
 type Verdict struct {
 	Agree      bool     `json:"agree"`
+	Restarted  bool     `json:"restarted,omitempty"`  // they were read after a restart, too
 	Lies       []string `json:"lies,omitempty"`       // where they do not
 	Unverified string   `json:"unverified,omitempty"` // why nobody knows
 }

@@ -191,15 +191,38 @@ func (g *Generator) testify(r *Result) {
 	}
 }
 
-// audit holds the books against the tally.
+// auditing bounds how long books may take, a restart and the replay of a long log included.
+const auditing = 15 * time.Minute
+
+// audit holds the books against the tally, and does so again after a restart where the target can be restarted.
 func (g *Generator) audit(ctx context.Context, r *Result) {
-	books, err := g.cfg.Target.Books(ctx)
-	if err != nil {
-		r.Verdict.Unverified = fmt.Sprintf("the books cannot be read: %v", err)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditing) // what is left of the settling says nothing about the books
+	defer cancel()
+	if !g.read(ctx, r, "") {
 		return
 	}
-	if err := g.cfg.Plan.Verify(books); err != nil {
-		r.Verdict.Lies = append(r.Verdict.Lies, err.Error())
+	if t, ok := g.cfg.Target.(Restarter); ok && !r.Verdict.Restarted {
+		if err := t.Restart(ctx); err != nil {
+			r.Verdict.Unverified = fmt.Sprintf("the target cannot be restarted: %v", err)
+			return
+		}
+		if r.Verdict.Restarted = g.read(ctx, r, "after a restart: "); !r.Verdict.Restarted {
+			return
+		}
 	}
 	r.Verdict.Agree = len(r.Verdict.Lies) == 0
+}
+
+// read holds the books as they are now against the tally, unless they cannot be read.
+func (g *Generator) read(ctx context.Context, r *Result, when string) bool {
+	books, err := g.cfg.Target.Books(ctx)
+	if err != nil {
+		r.Verdict.Unverified = fmt.Sprintf("%sthe books cannot be read: %v", when, err)
+		return false
+	}
+	if err := g.cfg.Plan.Verify(books); err != nil {
+		r.Verdict.Lies = append(r.Verdict.Lies, when+err.Error())
+	}
+	r.Verdict.Restarted = books.Restarted
+	return true
 }

@@ -46,6 +46,12 @@ type Process interface {
 	Slow(each time.Duration) error // each sync takes longer by so much; negative: for ever; 0: no more. ErrNoFault where it cannot
 }
 
+// Restarter is what a target has beside, if the suite has started it and its Books are those of a system that still runs: they are then read again
+// when it was stopped, as somebody who looks after it would, and was started again.
+type Restarter interface {
+	Restart(ctx context.Context) error
+}
+
 // ErrNoFault is returned for a fault that a target does not know.
 var ErrNoFault = errors.New("the target cannot do this fault")
 

@@ -63,7 +63,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(w, "  saturated: %s: %s\n", plain(t.Name), plain(s))
 		}
 		if len(t.failures()) == 0 {
-			fmt.Fprintf(w, "  verified: %s: the books agree with what was acknowledged\n", plain(t.Name))
+			fmt.Fprintf(w, "  verified: %s: the books agree with what was acknowledged%s\n", plain(t.Name), restarted(t.results()...))
 		}
 		for _, f := range t.failures() {
 			fmt.Fprintf(w, "  FAILED: %s: %s\n", plain(t.Name), plain(f))
@@ -71,6 +71,14 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+// restarted says that the books were read after a restart, if all were.
+func restarted(all ...*generator.Result) string {
+	if len(all) == 0 || slices.ContainsFunc(all, func(r *generator.Result) bool { return !r.Verdict.Restarted }) {
+		return ""
+	}
+	return ", after a restart, too"
 }
 
 // early says that a run ended before its time, if it did.
@@ -173,7 +181,7 @@ func writeResult(w io.Writer, t *Target, r *generator.Result) error {
 		fmt.Fprintf(w, "  saturated: %s\n", plain(s))
 	}
 	if r.Verdict.Agree {
-		fmt.Fprintln(w, "  verified: the books agree with what was acknowledged")
+		fmt.Fprintln(w, "  verified: the books agree with what was acknowledged"+restarted(r))
 	}
 	for _, f := range r.Failures() {
 		fmt.Fprintf(w, "  FAILED: %s\n", plain(f))

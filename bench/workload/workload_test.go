@@ -86,6 +86,14 @@ func (p *Plan) books(cut uint64) *Books {
 		b.Balances[n.Payers+i] += p.income[i].Load() + p.sold[i].Load()*int64(n.Price-cut)
 		b.Owned += p.sold[i].Load()
 	}
+	b.Kept = b.Owned * int64(cut)
+	for payer := range n.Payers {
+		for work := range n.Works {
+			if p.owned[payer*p.stride+work/64]>>(work%64)&1 == 1 {
+				b.Owners = append(b.Owners, Owner{payer, work})
+			}
+		}
+	}
 	return b
 }
 
@@ -129,6 +137,15 @@ func TestSame(t *testing.T) {
 }
 
 // TestVerify holds that books that have it right agree, and that any one that is wrong by a millisatoshi does not.
+// notOwning is a payer that does not own a work.
+func notOwning(b *Books, work int) int {
+	for payer := 0; ; payer++ {
+		if !slices.Contains(b.Owners, Owner{payer, work}) {
+			return payer
+		}
+	}
+}
+
 func TestVerify(t *testing.T) {
 	p := newPlan(t, mixed)
 	for worker := range 3 {
@@ -145,6 +162,11 @@ func TestVerify(t *testing.T) {
 		"a channel has paid":    func(b *Books) { b.Totals[5]++ },
 		"a work is not owned":   func(b *Books) { b.Owned-- },
 		"the cut is another":    func(b *Books) { b.Cut++ },
+		"the cut is not kept":   func(b *Books) { b.Kept-- },
+		"a work is another's":   func(b *Books) { b.Owners[2].Payer = notOwning(b, b.Owners[2].Work) },
+		"a work is owned twice": func(b *Books) { b.Owners[1] = b.Owners[0] },
+		"a stranger owns":       func(b *Books) { b.Owners[0].Payer = 20 },
+		"nobody owns anything":  func(b *Books) { b.Owners = []Owner{} },
 		"an account is missing": func(b *Books) { b.Balances = b.Balances[1:] },
 	} {
 		b := p.books(10)

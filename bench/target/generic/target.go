@@ -99,7 +99,7 @@ func (t *Target) Books(ctx context.Context) (*workload.Books, error) {
 		return nil, err
 	}
 	p := t.plan
-	b := &workload.Books{Balances: balances, Owned: -1, Cut: t.about.Cut}
+	b := &workload.Books{Balances: balances, Owned: -1, Kept: -1, Cut: t.about.Cut}
 	for i := range balances {
 		if balances[i] -= t.balances[i]; i < p.Scenario.Population.Payers {
 			balances[i] += int64(p.Available)

@@ -226,6 +226,9 @@ func (c *cluster) running() bool {
 	return pid != 0
 }
 
+// stopping bounds how long an orderly end may take: it writes out all that has changed.
+const stopping = 5 * time.Minute
+
 // killed is how long killed processes may take to be gone: they may be writing to a slow disk.
 const killed = time.Minute
 
@@ -258,6 +261,30 @@ func (c *cluster) kill() error {
 			return fmt.Errorf("PostgreSQL's processes %v do not end", children)
 		}
 	}
+}
+
+// stop ends it as its administrator would who does not wait for those that are connected ("fast": see pg_ctl).
+func (c *cluster) stop() error {
+	pid, _ := c.process()
+	if pid == 0 {
+		return errors.New("PostgreSQL does not run")
+	}
+	cpu, _, err := proc.Family(pid)
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGINT)
+	}
+	if err != nil {
+		return fmt.Errorf("stopping PostgreSQL: %w", err)
+	}
+	select {
+	case <-c.ended:
+	case <-time.After(stopping):
+		return fmt.Errorf("PostgreSQL does not end within %v", stopping)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pid, c.spent = 0, c.spent+cpu
+	return nil
 }
 
 // freeze stops all its processes, or lets them go on.

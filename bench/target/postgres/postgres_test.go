@@ -121,7 +121,7 @@ func TestPostgres(t *testing.T) {
 			if err != nil && !(strings.Contains(name, "poor") && errors.Is(err, workload.ErrDry)) {
 				t.Fatal(err)
 			}
-			if !r.Verdict.Agree || r.Counts.Ops == 0 {
+			if !r.Verdict.Agree || !r.Verdict.Restarted || r.Counts.Ops == 0 {
 				t.Errorf("%+v %+v %v %v", r.Verdict, r.Counts, r.Refusals, r.Errors)
 			}
 			if poor := r.Refusals["insufficient_funds"] > 0; poor != strings.Contains(name, "poor") || len(r.Refusals) > 1 {

@@ -242,7 +242,7 @@ func (t *Target) Books(ctx context.Context) (*workload.Books, error) {
 		return nil, err
 	}
 	defer conn.Close(ctx)
-	b := &workload.Books{Cut: t.cfg.Plan.Scenario.Population.Price / 100}
+	b := &workload.Books{Cut: t.cfg.Plan.Scenario.Population.Price / 100, Kept: -1} // the cut has no account here
 	rows, err := conn.Query(ctx, "SELECT balance FROM accounts ORDER BY id")
 	if err == nil {
 		b.Balances, err = pgx.CollectRows(rows, pgx.RowTo[int64])
@@ -256,9 +256,13 @@ func (t *Target) Books(ctx context.Context) (*workload.Books, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading channels: %w", err)
 	}
-	if err := conn.QueryRow(ctx, "SELECT count(*) FROM owned").Scan(&b.Owned); err != nil {
-		return nil, fmt.Errorf("counting what is owned: %w", err)
+	if rows, err = conn.Query(ctx, "SELECT payer, work FROM owned"); err == nil {
+		b.Owners, err = pgx.CollectRows(rows, pgx.RowToStructByPos[workload.Owner]) // which is not nil where nobody owns anything
 	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what is owned: %w", err)
+	}
+	b.Owned = int64(len(b.Owners))
 	return b, nil
 }
 
@@ -295,6 +299,14 @@ func (s *Started) Start() error {
 		return err
 	}
 	return conn.Close(context.Background())
+}
+
+// Restart stops the server as its administrator would, and starts it again.
+func (s *Started) Restart(context.Context) error {
+	if err := s.cluster.stop(); err != nil {
+		return err
+	}
+	return s.Start()
 }
 
 // Freeze stops all its processes, or lets them go on.

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -35,6 +36,39 @@ backoff = "10ms"
 timeout = "30s"
 `
 
+// forgetful is a ledger whose restart loses a msat.
+type forgetful struct{ *Target }
+
+func (f forgetful) Restart(ctx context.Context) error {
+	_, err := f.write.ExecContext(ctx, "UPDATE accounts SET balance = balance - 1 WHERE id = 0")
+	return errors.Join(err, f.Target.Restart(ctx))
+}
+
+// TestRestart holds that what a ledger in a file has lost when it is opened again is found.
+func TestRestart(t *testing.T) {
+	s, err := scenario.Parse([]byte(everything), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := workload.NewPlan(s)
+	target, err := New(t.Context(), p, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := target.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	r, err := generator.New(generator.Config{Plan: p, Target: forgetful{target}}).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := r.Verdict; v.Agree || len(v.Lies) != 1 || !strings.HasPrefix(v.Lies[0], "after a restart: ") || !strings.Contains(v.Lies[0], "payer 0 has") {
+		t.Errorf("%+v", v)
+	}
+}
+
 // TestSQLite holds that a ledger keeps its books under every kind of request, by payers with money and without, and when it is left.
 func TestSQLite(t *testing.T) {
 	single, poor := everything, strings.NewReplacer("1_000_000_000", "1_100", "advance = 5", "advance = 0").Replace(everything)
@@ -65,7 +99,7 @@ func TestSQLite(t *testing.T) {
 			if err != nil && !(strings.Contains(name, "poor") && errors.Is(err, workload.ErrDry)) {
 				t.Fatal(err)
 			}
-			if !r.Verdict.Agree || r.Counts.Ops == 0 || !strings.HasPrefix(r.Target, "sqlite 3.") {
+			if !r.Verdict.Agree || !r.Verdict.Restarted || r.Counts.Ops == 0 || !strings.HasPrefix(r.Target, "sqlite 3.") {
 				t.Errorf("%s: %+v %+v %v %v", r.Target, r.Verdict, r.Counts, r.Refusals, r.Errors)
 			}
 			if some := r.Refusals["insufficient_funds"] > 0; some != strings.Contains(name, "poor") || len(r.Refusals) > 1 {

@@ -29,6 +29,7 @@ const readers = 8
 // Target is a ledger in a file.
 type Target struct {
 	plan    *workload.Plan
+	file    string
 	write   *sql.DB
 	read    *sql.DB
 	version string
@@ -49,27 +50,34 @@ type statements struct {
 
 // New makes the ledger in a folder, with the population of the plan in it.
 func New(ctx context.Context, plan *workload.Plan, dir string) (t *Target, err error) {
-	t = &Target{plan: plan, turn: make(chan struct{}, 1)}
-	file := filepath.Join(dir, "sqlite.db")
-	q := url.Values{"_pragma": {
-		"journal_mode(wal)", "synchronous(full)", "busy_timeout(10000)", "cache_size(-262144)", "mmap_size(1073741824)", "temp_store(memory)",
-		"wal_autocheckpoint(8000)", // pages: more than the pages of a few large batches, less than makes readers slow
-	}}
-	name := (&url.URL{Scheme: "file", Opaque: file, RawQuery: q.Encode()}).String()
-	for _, db := range []struct {
-		to   **sql.DB
-		most int
-	}{{&t.write, 1}, {&t.read, readers}} {
-		if *db.to, err = sql.Open("sqlite", name); err != nil {
-			return nil, errors.Join(fmt.Errorf("sqlite: %w", err), t.Close())
-		}
-		(*db.to).SetMaxOpenConns(db.most)
-		(*db.to).SetMaxIdleConns(db.most)
+	t = &Target{plan: plan, turn: make(chan struct{}, 1), file: filepath.Join(dir, "sqlite.db")}
+	if err := t.open(); err != nil {
+		return nil, errors.Join(err, t.Close())
 	}
 	if err := t.populate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlite: %w", err), t.Close())
 	}
 	return t, nil
+}
+
+// open opens the file, which is made if it is not there.
+func (t *Target) open() (err error) {
+	q := url.Values{"_pragma": {
+		"journal_mode(wal)", "synchronous(full)", "busy_timeout(10000)", "cache_size(-262144)", "mmap_size(1073741824)", "temp_store(memory)",
+		"wal_autocheckpoint(8000)", // pages: more than the pages of a few large batches, less than makes readers slow
+	}}
+	name := (&url.URL{Scheme: "file", Opaque: t.file, RawQuery: q.Encode()}).String()
+	for _, db := range []struct {
+		to   **sql.DB
+		most int
+	}{{&t.write, 1}, {&t.read, readers}} {
+		if *db.to, err = sql.Open("sqlite", name); err != nil {
+			return fmt.Errorf("sqlite: %w", err)
+		}
+		(*db.to).SetMaxOpenConns(db.most)
+		(*db.to).SetMaxIdleConns(db.most)
+	}
+	return nil
 }
 
 func (t *Target) populate(ctx context.Context) error {
@@ -183,17 +191,32 @@ func (t *Target) Connect(int) (generator.Session, error) { return &session{targe
 
 // Books reads all balances.
 func (t *Target) Books(ctx context.Context) (*workload.Books, error) {
-	b := &workload.Books{Cut: cut(int64(t.plan.Scenario.Population.Price))}
+	b := &workload.Books{Cut: cut(int64(t.plan.Scenario.Population.Price)), Kept: -1, Owners: []workload.Owner{}} // the cut has no account here
 	if err := column(ctx, t.read, "SELECT balance FROM accounts ORDER BY id", &b.Balances); err != nil {
 		return nil, fmt.Errorf("reading balances: %w", err)
 	}
 	if err := column(ctx, t.read, "SELECT total FROM channels ORDER BY id", &b.Totals); err != nil {
 		return nil, fmt.Errorf("reading channels: %w", err)
 	}
-	if err := t.read.QueryRowContext(ctx, "SELECT count(*) FROM owned").Scan(&b.Owned); err != nil {
-		return nil, fmt.Errorf("counting what is owned: %w", err)
+	rows, err := t.read.QueryContext(ctx, "SELECT payer, work FROM owned")
+	if err != nil {
+		return nil, fmt.Errorf("reading what is owned: %w", err)
 	}
-	return b, nil
+	defer rows.Close()
+	for rows.Next() {
+		var o workload.Owner
+		if err := rows.Scan(&o.Payer, &o.Work); err != nil {
+			return nil, fmt.Errorf("reading what is owned: %w", err)
+		}
+		b.Owners = append(b.Owners, o)
+	}
+	b.Owned = int64(len(b.Owners))
+	return b, rows.Err()
+}
+
+// Restart closes the file and opens it again. Nobody uses it meanwhile, and nobody pays afterwards: the statements are gone.
+func (t *Target) Restart(context.Context) error {
+	return errors.Join(t.Close(), t.open())
 }
 
 func column[N int64 | uint64](ctx context.Context, db *sql.DB, text string, to *[]N) error {
