@@ -6,17 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/bench/scenario"
+	"github.com/millrace/millrace/bench/target/proc"
 	"github.com/millrace/millrace/bench/workload"
 	"github.com/millrace/millrace/ledger"
 )
@@ -117,20 +114,23 @@ func (t *hubTarget) Kill() error {
 // Start starts it, or starts it again where it was.
 func (t *hubTarget) Start() error {
 	listen := cmp.Or(t.Address, t.c.HubAddress, anyPort)
-	start := newProcess
+	start := launch
 	if slices.ContainsFunc(t.plan.Scenario.Faults, func(f scenario.Fault) bool { return f.Kind == scenario.SlowSync || f.Kind == scenario.StopDisk }) {
-		start = newSlowProcess
+		start = launchSlow
 	}
 	p, err := start(t.c, t.rig.dir, listen)
 	if err != nil {
 		return err
 	}
+	t.mu.Lock()
+	t.process = p // from now on, since what it uses until it serves is used
+	t.mu.Unlock()
+	if err := p.await(); err != nil {
+		return err
+	}
 	if t.Address == "" { // later it is the same, and sessions read it
 		t.Address = p.addr
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.process = p
 	return nil
 }
 
@@ -157,10 +157,7 @@ func (t *hubTarget) Slow(each time.Duration) error {
 	return nil
 }
 
-// clockTicks is the unit of CPU times in /proc, in a second: USER_HZ, which is 100 on all of Linux's machines that Go runs on.
-const clockTicks = 100
-
-// Using is what the hub's process uses.
+// Using is what the hub's process uses. While it is down, it uses nothing beyond what it has used.
 func (t *hubTarget) Using() (u generator.Using, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -168,32 +165,12 @@ func (t *hubTarget) Using() (u generator.Using, err error) {
 }
 
 func (t *hubTarget) using() (u generator.Using, err error) {
-	if t.process.gone {
-		return u, errors.New("reading what a hub uses: it is down")
-	}
-	pid := strconv.Itoa(t.process.cmd.Process.Pid)
-	text, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
-	if err != nil {
-		return u, fmt.Errorf("reading what a hub uses: %w", err)
-	}
-	// The fields behind the name, which stands in parentheses and may hold anything: see proc(5).
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) < 13 {
-		return u, errors.New("reading what a hub uses: /proc has changed")
-	}
-	u.CPU = t.before
-	for _, f := range fields[11:13] { // utime, stime
-		ticks, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
+	if !t.process.gone() {
+		if u.CPU, u.Memory, err = proc.Family(t.process.cmd.Process.Pid); err != nil {
 			return u, fmt.Errorf("reading what a hub uses: %w", err)
 		}
-		u.CPU += time.Duration(ticks) * time.Second / clockTicks
 	}
-	var m memoryUse
-	if err := m.read(pid); err != nil {
-		return u, err
-	}
-	u.Memory = int64(m.now * 1e6)
+	u.CPU += t.before
 	u.Disk, err = diskUsage(t.rig.dir)
 	return u, err
 }

@@ -51,7 +51,7 @@ var ladder = []struct{ dir, imports string }{
 
 	{"bench", "ledger ledger/store ledger/store/slow ledger/store/index ledger/store/records ledger/tlog hub hub/seal hub/keyring hub/token hub/client " +
 		"channels channels/settle channels/chain channels/lightning deploy/regtest/network bench/scenario bench/workload bench/generator bench/plan bench/agent " +
-		"bench/target/generic bench/target/postgres bench/target/sqlite"},
+		"bench/target/generic bench/target/postgres bench/target/sqlite bench/target/proc"},
 	{"bench/agent", "bench/scenario bench/workload bench/generator"},
 	{"bench/plan", ""},
 	{"bench/scenario", ""},

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,9 +95,9 @@ type cluster struct {
 	out    io.Writer
 
 	mu    sync.Mutex
-	pid   int           // of its first process; 0: it does not run
-	ended chan struct{} // closed when that process has
-	spent time.Duration // CPU of the processes before
+	pid   int             // of its first process; 0: it does not run
+	ended <-chan struct{} // closed when that process has
+	spent time.Duration   // CPU of the processes before
 }
 
 // programs finds the newest PostgreSQL: where Debian puts it, or in the PATH.
@@ -184,20 +183,8 @@ func (c *cluster) url() string { return "host=" + c.socket + " user=" + role + "
 func (c *cluster) start() error {
 	cmd := c.command("postgres", "-D", c.data)
 	cmd.Stdout, cmd.Stderr = c.out, c.out
-	// The thread that starts it must live as long as this process for a death signal to mean what it should: see syscall.SysProcAttr.
-	begun, ended := make(chan error, 1), make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		cmd.SysProcAttr.Pdeathsig = syscall.SIGINT
-		err := cmd.Start()
-		begun <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is not asked: it may have been killed
-		}
-		close(ended)
-	}()
-	if err := <-begun; err != nil {
+	ended, err := proc.Start(cmd, syscall.SIGINT) // how it ends is not asked: it may be killed
+	if err != nil {
 		return fmt.Errorf("starting PostgreSQL: %w", err)
 	}
 	c.mu.Lock()
@@ -312,11 +299,10 @@ func (c *cluster) freeze(stopped bool) error {
 
 func (c *cluster) using() (u generator.Using, err error) {
 	pid, spent := c.process()
-	if pid == 0 {
-		return u, errors.New("PostgreSQL does not run")
-	}
-	if u.CPU, u.Memory, err = proc.Family(pid); err != nil {
-		return u, err
+	if pid != 0 { // else it is down, and uses nothing beyond what it has used
+		if u.CPU, u.Memory, err = proc.Family(pid); err != nil {
+			return u, err
+		}
 	}
 	u.CPU += spent
 	u.Disk, err = proc.Disk(c.data)

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -46,5 +47,23 @@ func TestDisk(t *testing.T) {
 	}
 	if n, err := Disk(dir); err != nil || n%512 != 0 || n > 1<<20 {
 		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// TestStart holds that a program's end is told, and that one that is not there is an error.
+func TestStart(t *testing.T) {
+	c := exec.Command("sleep", "60")
+	ended, err := Start(c, syscall.SIGKILL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if <-ended; c.ProcessState == nil || c.ProcessState.Success() {
+		t.Errorf("how it ended: %v", c.ProcessState)
+	}
+	if _, err := Start(exec.Command("/nowhere"), syscall.SIGKILL); err == nil {
+		t.Error("a program that is not there has started")
 	}
 }
