@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -121,6 +122,28 @@ func significance(a, b []float64) (p float64, cannot bool) {
 		return 1, cannot
 	}
 	return min(r.P, 1), cannot
+}
+
+// ErrFew is returned where rounds are so few that no difference could be told from chance, or nothing was measured in both.
+var ErrFew = errors.New("nothing can be told from chance: run both with --rounds 4 or more")
+
+// Worse are the measures that have become worse by more than chance and by more than so many in a hundred of what they were, in words. One that
+// was 0 has become worse by more than any part of it.
+func (c *Comparison) Worse(percent float64) (all []string, err error) {
+	told := false
+	for _, t := range c.Targets {
+		for i := range t.Rows {
+			r := &t.Rows[i]
+			told = told || !r.Cannot
+			if r.Worse && (r.Percent == nil || math.Abs(*r.Percent) > percent) {
+				all = append(all, fmt.Sprintf("%s: %s %s", plain(t.New), r.name, r.delta()))
+			}
+		}
+	}
+	if !told {
+		return nil, ErrFew
+	}
+	return all, nil
 }
 
 // WriteText writes it as a table, as benchstat does: "~" where nothing can be said to have changed.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -85,6 +86,45 @@ func TestCompare(t *testing.T) {
 	}
 	if got := change(t, Compare(old, slow), "latency_p99_ms"); !got.Worse {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestWorse holds that a gate closes on what has become worse by more than it allows, and on nothing else; and that it does not stand open
+// where there is nothing to judge by.
+func TestWorse(t *testing.T) {
+	old := runs(t, "millrace v1", 100, 102, 98, 101)
+	for name, c := range map[string]struct {
+		rates []float64
+		most  float64
+		want  int
+	}{
+		"slower":                {[]float64{50, 51, 49, 52}, 5, 1},
+		"slower, but allowed":   {[]float64{50, 51, 49, 52}, 60, 0},
+		"faster":                {[]float64{120, 121, 119, 122}, 0, 0},
+		"by chance":             {[]float64{99, 103, 97, 101}, 0, 0},
+		"a little, and surely":  {[]float64{96, 97, 96.5, 95}, 5, 0},
+		"a little, none wanted": {[]float64{96, 97, 96.5, 95}, 0, 1},
+	} {
+		got, err := Compare(old, runs(t, "millrace v2", c.rates...)).Worse(c.most)
+		if err != nil || len(got) != c.want || c.want > 0 && !strings.HasPrefix(got[0], "millrace v2: payments -") {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	lost := runs(t, "millrace v1", 100, 102, 98, 101)
+	for _, r := range lost.Targets[0].Rounds {
+		r.Counts.Failed = 3
+	}
+	for _, r := range old.Targets[0].Rounds {
+		r.Counts.Failed = 0
+	}
+	if got, err := Compare(old, lost).Worse(50); err != nil || len(got) != 1 || !strings.Contains(got[0], "failed from 0") {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := Compare(runs(t, "millrace", 1), runs(t, "millrace", 2)).Worse(5); !errors.Is(err, ErrFew) {
+		t.Errorf("one round: %v", err)
+	}
+	if _, err := (&Comparison{}).Worse(5); !errors.Is(err, ErrFew) {
+		t.Errorf("nothing: %v", err)
 	}
 }
 

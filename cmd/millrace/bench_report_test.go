@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,6 +53,45 @@ func TestBenchReport(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &c); err != nil || len(c.Targets) != 1 || c.Targets[0].Rows[0].P != 1 {
 		t.Errorf("%v: %s", err, r.out)
 	}
+}
+
+// TestBenchFailWorse holds that a comparison fails where it is asked to, from files.
+func TestBenchFailWorse(t *testing.T) {
+	t.Setenv("BE_MILLRACE", "1")
+	dir := t.TempDir()
+	file, out := filepath.Join(dir, "small.toml"), filepath.Join(dir, "out")
+	if err := os.WriteFile(file, fmt.Appendf(nil, everything, "60ms", 0, 10, "binary"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := millrace(t, nil, nil, "bench", "run", file, "--target", "sqlite", "--rounds", "4", "--dir", dir, "--out", out); r.code != exitDone {
+		t.Fatalf("exit %d: %s", r.code, r.err)
+	}
+	document := filepath.Join(out, report.DocumentFile)
+	made, err := readReport(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range made.Targets[0].Rounds {
+		one.Rate /= 10
+	}
+	slow := filepath.Join(dir, "slow.json")
+	f, err := os.Create(slow)
+	if err == nil {
+		err = errors.Join(made.Write(f), f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := millrace(t, nil, nil, "bench", "compare", document, document, "--fail-worse", "5%"); r.code != exitDone {
+		t.Errorf("the same: exit %d: %s", r.code, r.err)
+	}
+	if r := millrace(t, nil, nil, "bench", "compare", document, slow, "--fail-worse", "5%"); r.code != exitFailed || !strings.Contains(r.err, "payments -90.0%") || !strings.Contains(r.out, "WORSE") {
+		t.Errorf("slower: exit %d: %s %s", r.code, r.out, r.err)
+	}
+	if r := millrace(t, nil, nil, "bench", "compare", document, slow); r.code != exitDone {
+		t.Errorf("slower, not asked: exit %d: %s", r.code, r.err)
+	}
+	fails(t, exitUsage, "no percentage", "bench", "compare", document, slow, "--fail-worse", "much")
 }
 
 func TestBenchReportRefused(t *testing.T) {
