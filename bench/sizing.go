@@ -1,86 +1,169 @@
 package bench
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/bench/plan"
 	"github.com/millrace/millrace/bench/scenario"
 	"github.com/millrace/millrace/bench/workload"
+	"github.com/millrace/millrace/ledger"
 )
 
-// sizingBatches are the sizes of a batch that a plan is made from, with the connections that make a hub busy.
-var sizingBatches = []struct{ ops, workers int }{{1, 64}, {16, 64}, {256, 16}, {8192, 4}}
+// Sizing says what is measured for plans.
+type Sizing struct {
+	Each     time.Duration // how long each point is measured, after a quarter as much to warm up; 0: 4 s
+	Kinds    []string      // of payments; none: advance and transfer
+	Points   []SizingPoint // none: those of a hub that is busy, in requests of several sizes, and of one that is not
+	Channels int           // of the hub whose advances are measured; 0: 100,000
+	Sizes    []SizingHub   // whose memory and disk are measured; none: five, up to a million accounts and half a million channels
+}
 
-// Measure measures what a plan is made from on this machine: payments by transfer and by advance in requests of several sizes, each for a
-// time, and the memory of hubs of three sizes.
-func Measure(ctx context.Context, cfg Config, each time.Duration) (*plan.Measured, error) {
+// SizingPoint is a load.
+type SizingPoint struct {
+	Ops     int     // a request
+	Workers int     // connections
+	Rate    float64 // requests a second; 0: as many as are answered
+}
+
+// SizingHub is what a hub has in it, in accounts and channels.
+type SizingHub struct{ Accounts, Channels int }
+
+func (s *Sizing) setDefaults() {
+	if s.Each == 0 {
+		s.Each = 4 * time.Second
+	}
+	if len(s.Kinds) == 0 {
+		s.Kinds = []string{"advance", "transfer"}
+	}
+	if s.Channels == 0 {
+		s.Channels = 100_000
+	}
+	if len(s.Points) == 0 {
+		s.Points = []SizingPoint{{1, 64, 0}, {16, 64, 0}, {256, 16, 0}, {8192, 4, 0}, {1, 16, 500}, {1, 16, 5000}, {256, 16, 100}}
+	}
+	if len(s.Sizes) == 0 {
+		s.Sizes = []SizingHub{{2, 0}, {250_000, 0}, {1_000_000, 0}, {1_000_000, 200_000}, {1_000_000, 500_000}}
+	}
+}
+
+// Measure measures what a plan is made from on this machine: payments in requests of several sizes, each for a time, and what hubs of several sizes
+// have in memory and on the disk.
+func Measure(ctx context.Context, cfg Config, s Sizing) (*plan.Measured, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	m := &plan.Measured{Cores: runtime.NumCPU(), Machine: runtime.GOOS + "/" + runtime.GOARCH, Payments: make(map[string][]plan.Point)}
-	for _, kind := range []string{"advance", "transfer"} {
-		for _, b := range sizingBatches {
-			p, err := measurePoint(ctx, &cfg, kind, b.ops, b.workers, each)
+	s.setDefaults()
+	if onMemory(cfg.Dir) {
+		fmt.Fprintf(cfg.Progress, "warning: %s lies in memory, where a sync costs nothing: name a folder on a disk with --dir\n", cfg.Dir)
+	}
+	m := &plan.Measured{Format: plan.Format, Cores: runtime.NumCPU(), Machine: runtime.GOOS + "/" + runtime.GOARCH, Payments: make(map[string][]plan.Point)}
+	for _, kind := range s.Kinds {
+		for _, b := range s.Points {
+			p, err := measurePoint(ctx, &cfg, kind, b, &s)
 			if err != nil {
-				return nil, fmt.Errorf("bench: measuring %s in batches of %d: %w", kind, b.ops, err)
+				return nil, fmt.Errorf("bench: measuring %s in batches of %d: %w", kind, b.Ops, err)
 			}
-			fmt.Fprintf(cfg.Progress, "%s in batches of %d: %s a second, %.3g us of CPU and %.1f bytes each\n", kind, b.ops, count(p.Rate), p.CPU, p.Disk)
+			fmt.Fprintf(cfg.Progress, "%s in batches of %d: %s a second, each %.3g us of CPU, %.1f bytes of log and %.1f of index; %.0f syncs a second, %d MB\n",
+				kind, b.Ops, count(p.Rate), p.CPU, p.Log, p.Index, p.Syncs, p.Memory/1e6)
 			m.Payments[kind] = append(m.Payments[kind], p)
 		}
 	}
-	const small = 10_000
-	for _, n := range []scenario.Population{{Payers: small, Payees: small}, {Payers: small, Payees: 1 << 20}, {Payers: small, Payees: 1 << 20, Channels: 50 * small}} {
+	for _, n := range s.Sizes {
 		size, err := measureSize(ctx, &cfg, n)
 		if err != nil {
 			return nil, fmt.Errorf("bench: measuring the memory of a hub: %w", err)
 		}
-		fmt.Fprintf(cfg.Progress, "%d accounts and %d channels: %d MB\n", size.Accounts, size.Channels, size.Memory/1e6)
+		fmt.Fprintf(cfg.Progress, "%d accounts and %d channels: %d MB of memory, %.1f of disk\n", size.Accounts, size.Channels, size.Memory/1e6, float64(size.Disk)/1e6)
 		m.Sizes = append(m.Sizes, size)
 	}
 	return m, nil
 }
 
-func measurePoint(ctx context.Context, c *Config, kind string, ops, workers int, each time.Duration) (plan.Point, error) {
+// measurePoint is a hub under one load. Its disk is looked at before it starts and after it has ended, when nothing is about to be removed.
+func measurePoint(ctx context.Context, c *Config, kind string, b SizingPoint, z *Sizing) (point plan.Point, err error) {
 	s := scenario.Default()
-	s.Name, s.Workers, s.Request.Ops = kind, workers, ops
-	s.Warmup, s.Duration = scenario.Duration{Duration: each / 4}, scenario.Duration{Duration: each}
+	s.Name, s.Workers, s.Request.Ops = kind, b.Workers, b.Ops
+	s.Warmup = scenario.Duration{Duration: z.Each / 4}
+	if s.Duration = (scenario.Duration{Duration: z.Each}); b.Rate > 0 {
+		s.Arrival.Loop, s.Arrival.Stages = scenario.Open, []scenario.Stage{{Rate: b.Rate, For: s.Duration}}
+	}
 	s.Population.Payers, s.Population.Payees = 1000, 1000
 	if s.Mix.Transfer = 1; kind == "advance" {
-		s.Mix, s.Population.Channels = scenario.Mix{Advance: 1}, 100_000
+		s.Mix, s.Population.Channels = scenario.Mix{Advance: 1}, z.Channels
 	}
-	var point plan.Point
-	err := withHub(ctx, c, &s, func(p *workload.Plan, t *hubTarget) error {
-		r, err := generator.New(generator.Config{Plan: p, Target: t}).Run(ctx)
+	s.Population.Channels -= s.Population.Channels % s.Population.Payers // each payer has as many
+	err = withHub(ctx, c, &s, func(p *workload.Plan, t *hubTarget) error {
+		before, err := t.atRest(ctx)
 		if err != nil {
 			return err
 		}
-		if err := ctx.Err(); err != nil {
+		if err := t.Start(); err != nil {
 			return err
 		}
-		if !r.Passed() || r.System == nil || r.Counts.Ops == 0 {
+		g := generator.New(generator.Config{Plan: p, Target: t})
+		began := time.Now()
+		r, err := g.Load(ctx, &s)
+		took := time.Since(began)
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		said, err := t.counters(ctx)
+		if err != nil {
+			return err
+		}
+		used, err := t.process.memory()
+		if err != nil {
+			return err
+		}
+		g.Verify(ctx, r)
+		if !r.Passed() || r.System == nil || r.Counts.Ops == 0 || said.ops == 0 || said.commits == 0 {
 			return fmt.Errorf("%w: %q", ErrFailed, r.Failures())
 		}
-		point = plan.Point{Batch: ops, CPU: r.System.PerOpCPU, Disk: r.System.PerOpDsk, Rate: r.Rate, P99: r.Wait.P99}
+		after, err := diskUseOf(t.rig.dir)
+		if err != nil {
+			return err
+		}
+		point = plan.Point{
+			Batch: b.Ops, Paced: b.Rate > 0, CPU: r.System.PerOpCPU, Rate: r.Rate, P99: r.Wait.P99, Payments: uint64(said.ops),
+			Log: max(float64(after.log-before.log), 0) / said.ops, Index: max(float64(after.index-before.index), 0) / said.ops,
+			Commits: said.commits / said.ops, Syncs: said.commits / took.Seconds(), Sync: 1000 * said.committing / said.commits,
+			Memory: int64(used.peak * 1e6), Accounts: p.Accounts(), Channels: s.Population.Channels,
+		}
 		return nil
 	})
 	return point, err
 }
 
-func measureSize(ctx context.Context, c *Config, n scenario.Population) (plan.Size, error) {
+// measureSize is what a hub has in memory at most until it serves, and on the disk.
+func measureSize(ctx context.Context, c *Config, n SizingHub) (plan.Size, error) {
 	s := scenario.Default()
 	s.Name, s.Mix.Transfer = "size", 1
-	n.Funds, n.Price = s.Population.Funds, s.Population.Price
-	s.Population = n
-	size := plan.Size{Accounts: n.Payers + n.Payees, Channels: n.Channels}
+	s.Population.Payers = max(min(1000, n.Accounts/2), 1)
+	s.Population.Payees, s.Population.Channels = max(n.Accounts-s.Population.Payers, 1), n.Channels
+	s.Workers = 1
+	size := plan.Size{Accounts: s.Population.Payers + s.Population.Payees, Channels: n.Channels}
 	err := withHub(ctx, c, &s, func(_ *workload.Plan, t *hubTarget) error {
-		u, err := t.Using()
-		size.Memory = u.Memory
+		u, err := t.process.memory()
+		if err != nil {
+			return err
+		}
+		size.Memory = int64(u.peak * 1e6)
+		if err := t.process.stop(); err != nil {
+			return err
+		}
+		size.Disk, err = diskUsage(t.rig.dir)
 		return err
 	})
 	return size, err
@@ -103,4 +186,61 @@ func withHub(ctx context.Context, c *Config, s *scenario.Scenario, do func(*work
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
 	return do(p, t)
+}
+
+// diskUse is what a hub that does not run has written and not removed again, in bytes. What its log has reserved is left out.
+type diskUse struct {
+	log   int64 // the ledger's folder
+	index int64 // all else: what is made from the log, snapshots included
+}
+
+// atRest ends the hub, and opens its folder once, as the books are read: what stood in the log's last file has then become tables.
+func (t *hubTarget) atRest(ctx context.Context) (d diskUse, err error) {
+	if err := t.process.stop(); err != nil {
+		return d, err
+	}
+	if err := t.rig.verify(ctx, func(*ledger.State) error { return nil }); err != nil {
+		return d, err
+	}
+	return diskUseOf(t.rig.dir)
+}
+
+func diskUseOf(dir string) (d diskUse, err error) {
+	if d.log, err = written(filepath.Join(dir, "ledger")); err != nil {
+		return d, err
+	}
+	all, err := written(dir)
+	d.index = all - d.log
+	return d, err
+}
+
+// counted is what a hub says of itself, since it was started.
+type counted struct{ ops, commits, committing float64 } // committing in seconds
+
+// maxMetrics bounds the answer that they are read from, in bytes.
+const maxMetrics = 1 << 20
+
+// counters reads what the hub's metrics say. Nothing is under way.
+func (t *hubTarget) counters(ctx context.Context) (k counted, err error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Address+"/metrics", nil)
+	if err != nil {
+		return k, err
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	a, err := client.Do(q)
+	if err != nil {
+		return k, fmt.Errorf("asking a hub for its metrics: %w", err)
+	}
+	defer a.Body.Close()
+	to := map[string]*float64{"millrace_block_ops_sum": &k.ops, "millrace_commit_seconds_count": &k.commits, "millrace_commit_seconds_sum": &k.committing}
+	lines := bufio.NewScanner(io.LimitReader(a.Body, maxMetrics))
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if v := to[name]; v != nil {
+			if *v, err = strconv.ParseFloat(value, 64); err != nil {
+				return k, fmt.Errorf("reading a hub's metrics: %w", err)
+			}
+		}
+	}
+	return k, lines.Err()
 }

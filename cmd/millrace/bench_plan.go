@@ -17,12 +17,12 @@ import (
 func newBenchPlanCommand() *cobra.Command {
 	var need plan.Need
 	var from, dir string
-	each := 4 * time.Second
+	var each time.Duration
 	c := &cobra.Command{
 		Use:   "plan",
 		Short: "what machine and what disk a load needs, from what this machine does",
-		Long: "Measures this machine for a minute or two, or takes what was measured before from a file, and prints what the stated load needs,\n" +
-			"with the model and its figures. The first time, --measured FILE keeps the measurements for other plans.",
+		Long: "Measures this machine for some two minutes, or takes what was measured before from a file, and prints the least machine for the\n" +
+			"stated load (cores, memory, disk, syncs), with the model, its figures and how far it lies beside them. The first time, --measured FILE keeps the measurements for other plans.",
 		Example: "  millrace bench plan --peak 100000 --batch 500 --accounts 2000000 --channels 5000000 --days 365 --measured here.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,7 +51,7 @@ func newBenchPlanCommand() *cobra.Command {
 	f.Float64Var(&need.Days, "days", 365, "days for which the log is kept")
 	f.Float64Var(&need.Use, "use", 0.6, "part of the cores that a peak may take")
 	f.StringVar(&from, "measured", "", "file with the measurements: read if it is there, or else written")
-	f.DurationVar(&each, "each", each, "how long each measurement takes")
+	f.DurationVar(&each, "each", 4*time.Second, "how long each load is measured")
 	f.StringVar(&dir, "dir", "", "folder for the temporary data, best on the disk that a hub would use (default the system's)")
 	return c
 }
@@ -71,7 +71,7 @@ func measured(cmd *cobra.Command, cfg bench.Config, file string, each time.Durat
 			return nil, usage("%w", err)
 		}
 	}
-	m, err := bench.Measure(cmd.Context(), cfg, each)
+	m, err := bench.Measure(cmd.Context(), cfg, bench.Sizing{Each: each})
 	if err != nil || file == "" {
 		return m, err
 	}
