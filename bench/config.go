@@ -52,6 +52,10 @@ type Config struct {
 	// Agents are the URLs of those that make a scenario's load, and AgentSecret what they know the coordinator by. None: this process makes it.
 	Agents      []string
 	AgentSecret string
+	// AgentsLate is how much later than it was told one of these may begin. 0: generator.MaxLate.
+	AgentsLate time.Duration
+	// Version is this program's: the agents' has to be the same.
+	Version string
 	// HubAddress is the host:port that a hub of a scenario listens at, and where agents find it. Empty: a free port of loopback.
 	HubAddress string
 

@@ -259,7 +259,7 @@ type sharedDoor struct {
 }
 
 // Share says where the hub is, and who may pay there.
-func (t *hubTarget) Share() ([]byte, error) { return json.Marshal(sharedDoor{"millrace", t.hubDoor}) }
+func (d *hubDoor) Share() ([]byte, error) { return json.Marshal(sharedDoor{"millrace", *d}) }
 
 // guest is a hub that another process has started.
 type guest struct{ hubDoor }

@@ -29,11 +29,11 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 			r, err = generator.New(generator.Config{Plan: p, Target: t, Live: live}).Run(ctx)
 			return err
 		}
-		there, ok := t.(agent.Sharer)
-		if !ok {
-			return fmt.Errorf("%w: %s cannot be loaded by agents", ErrTarget, t.Name())
+		crowd, err := newCrowd(&cfg, p, t)
+		if err != nil {
+			return err
 		}
-		crowd := &agent.Crowd{Agents: cfg.Agents, Secret: cfg.AgentSecret, Plan: p, Target: there, Log: cfg.Progress, Live: live}
+		crowd.Live = live
 		r, err = crowd.Run(ctx)
 		return err
 	})
@@ -43,10 +43,29 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 // FindKnee looks for the highest rate at which a target holds an objective, under a scenario's requests: see generator.Generator.Knee.
 func FindKnee(ctx context.Context, cfg Config, s *scenario.Scenario, target string, search generator.Search) (k *generator.Knee, err error) {
 	err = loaded(ctx, cfg, s, target, func(p *workload.Plan, t generator.Target) (err error) {
-		k, err = generator.New(generator.Config{Plan: p, Target: t}).Knee(ctx, search)
+		if len(cfg.Agents) == 0 {
+			k, err = generator.New(generator.Config{Plan: p, Target: t}).Knee(ctx, search)
+			return err
+		}
+		crowd, err := newCrowd(&cfg, p, t)
+		if err != nil {
+			return err
+		}
+		k, err = crowd.Knee(ctx, search)
 		return err
 	})
 	return k, err
+}
+
+// newCrowd has agents make the load of a target.
+func newCrowd(cfg *Config, p *workload.Plan, t generator.Target) (*agent.Crowd, error) {
+	there, ok := t.(agent.Sharer)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s cannot be loaded by agents", ErrTarget, t.Name())
+	}
+	return &agent.Crowd{
+		Agents: cfg.Agents, Secret: cfg.AgentSecret, Version: cfg.Version, Plan: p, Target: there, Log: cfg.Progress, Late: cfg.AgentsLate,
+	}, nil
 }
 
 // loaded starts a target with a scenario's population, and has something done to it.

@@ -25,8 +25,8 @@ type Config struct {
 	Settle time.Duration
 	// Parts is among how many generators the workers are shared out, and Part which of them this one is. Zero: one does it all.
 	Part, Parts int
-	// Begin is when the warm-up begins: all parts begin at once. Zero: at once.
-	Begin time.Time
+	// Begun is told when the workers of a load really begin. May be nil.
+	Begun func(time.Time)
 }
 
 // Generator puts one target under one load after the other, all of them from the same population, and verifies the books at the end.
@@ -65,35 +65,30 @@ func (g *Generator) Run(ctx context.Context) (*Result, error) {
 
 // Load sends what a scenario says, which has the population of the plan's and as many workers.
 func (g *Generator) Load(ctx context.Context, s *scenario.Scenario) (*Result, error) {
-	workers := make([]*worker, 0, s.Workers)
-	var began time.Time
-	var p *profile
-	if s.Arrival.Loop == scenario.Open {
-		p = newProfile(s)
+	p, err := g.Prepare(s)
+	if err != nil {
+		return nil, err
 	}
-	for i, src := range g.sources {
-		w := &worker{number: g.numbers[i], scenario: s, target: g.cfg.Target, source: src, gauge: newGauge()}
-		var err error
-		if w.session, err = g.cfg.Target.Connect(w.number); err != nil {
-			for _, other := range workers {
-				_ = other.session.Close() // nothing was asked of it
-			}
-			return nil, fmt.Errorf("connecting to %s: %w", g.cfg.Target.Name(), err)
-		}
-		if p != nil {
-			w.arrivals = newArrivals(p, s, w.number)
-		}
-		workers = append(workers, w)
-	}
-	if began = time.Now(); g.cfg.Begin.After(began) {
-		began = g.cfg.Begin
+	return p.load(ctx, time.Time{})
+}
+
+// load is what Load does once there are sessions. The warm-up begins at a time; zero: at once.
+func (p *Prepared) load(ctx context.Context, began time.Time) (*Result, error) {
+	g, s, workers := p.generator, p.scenario, p.workers
+	if now := time.Now(); began.After(now) {
 		sleepUntil(ctx, began)
+	} else if began.IsZero() {
+		began = now
+	}
+	start := time.Now()
+	if g.cfg.Begun != nil {
+		g.cfg.Begun(start)
 	}
 	for _, w := range workers {
 		w.began = began
 	}
 	warm := began.Add(s.Warmup.Duration)
-	r := &Result{Scenario: s, Target: g.cfg.Target.Name(), Began: warm, Refusals: make(map[string]uint64)}
+	r := &Result{Scenario: s, Target: g.cfg.Target.Name(), Began: warm, Refusals: make(map[string]uint64), start: start}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var faults sync.WaitGroup
@@ -113,7 +108,7 @@ func (g *Generator) Load(ctx context.Context, s *scenario.Scenario) (*Result, er
 	faults.Wait()
 	enough()
 	watched.Wait()
-	if r.Seconds = max(ended.Sub(warm).Seconds(), 0); p != nil && !r.Stopped { // the last request of an open loop comes before its end
+	if r.Seconds = max(ended.Sub(warm).Seconds(), 0); s.Arrival.Loop == scenario.Open && !r.Stopped { // the last request of an open loop comes before its end
 		r.Seconds = max(r.Seconds, s.Length().Seconds())
 	}
 	watch.finish(r)

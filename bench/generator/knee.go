@@ -59,19 +59,31 @@ func (s *Search) Validate() error {
 // maxTries bounds a search: doublings from a request a second to ten million, and halvings to a thousandth.
 const maxTries = 40
 
-// Knee looks for the highest rate at which the objective holds: it doubles the rate until it does not, and then halves what lies between. A rate
-// that failed is tried once more, for machines stutter. The books are verified at the end. When the context ends, what was found so far is returned.
+// Loader makes loads of one population, one after the other, and verifies the books at the end.
+type Loader interface {
+	Load(ctx context.Context, s *scenario.Scenario) (*Result, error)
+	Verify(ctx context.Context, r *Result)
+}
+
+// Knee looks for the highest rate at which the objective holds: see Seek.
 func (g *Generator) Knee(ctx context.Context, s Search) (*Knee, error) {
+	return Seek(ctx, g, g.cfg.Plan.Scenario, s, g.cfg.Settle)
+}
+
+// Seek looks for the highest rate at which the objective holds: it doubles the rate until it does not, and then halves what lies between. A rate
+// that failed is tried once more, for machines stutter. The books are verified at the end, which may take so long. When the context ends, what was
+// found so far is returned.
+func Seek(ctx context.Context, l Loader, base *scenario.Scenario, s Search, verify time.Duration) (*Knee, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	k := &Knee{}
 	var failed error
 	for rate := s.From; len(k.Tried) < maxTries && ctx.Err() == nil && rate > 0; rate = s.next(k) {
-		t, err := g.try(ctx, &s, rate)
+		t, err := s.try(ctx, l, base, rate)
 		if err == nil && !t.Holds && ctx.Err() == nil {
 			k.note(&s, t)
-			t, err = g.try(ctx, &s, rate)
+			t, err = s.try(ctx, l, base, rate)
 		}
 		if err != nil {
 			failed = err
@@ -90,9 +102,9 @@ func (g *Generator) Knee(ctx context.Context, s Search) (*Knee, error) {
 	if k.Last == nil {
 		return nil, errors.Join(failed, ctx.Err())
 	}
-	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Settle)
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), verify)
 	defer cancel()
-	g.Verify(settle, k.Last)
+	l.Verify(settle, k.Last)
 	return k, failed
 }
 
@@ -119,13 +131,13 @@ func (s *Search) next(k *Knee) float64 {
 }
 
 // try holds a rate for a step.
-func (g *Generator) try(ctx context.Context, s *Search, rate float64) (Tried, error) {
-	one := *g.cfg.Plan.Scenario
+func (s *Search) try(ctx context.Context, l Loader, base *scenario.Scenario, rate float64) (Tried, error) {
+	one := *base
 	one.Warmup = scenario.Duration{Duration: s.Step / 4}
 	one.Arrival.Loop, one.Arrival.Think = scenario.Open, scenario.Duration{}
 	one.Arrival.Stages = []scenario.Stage{{Rate: rate, For: scenario.Duration{Duration: s.Step}}}
 	one.Faults, one.Thresholds = nil, s.Objective
-	r, err := g.Load(ctx, &one)
+	r, err := l.Load(ctx, &one)
 	if err != nil {
 		return Tried{}, err
 	}

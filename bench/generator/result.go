@@ -31,8 +31,9 @@ type Result struct {
 	Intervals []Interval        `json:"intervals"`
 	Faults    []Happened        `json:"faults,omitempty"`
 
-	Generator Use  `json:"generator"`
-	System    *Use `json:"system,omitempty"` // the target's, if it can be told apart
+	Generator Use     `json:"generator"`
+	System    *Use    `json:"system,omitempty"` // the target's, if it can be told apart
+	Agents    []Agent `json:"agents,omitempty"` // that made the load, if this process did not
 
 	Saturated []string  `json:"saturated,omitempty"` // why the figures may be the generator's, and not the target's
 	Resolved  uint64    `json:"resolved"`            // requests whose outcome was learnt when the load was over
@@ -41,7 +42,8 @@ type Result struct {
 	Histogram Histogram `json:"histogram"` // of latencies
 
 	waits, service, late *hdrhistogram.Histogram
-	between              [][]byte // see Share
+	between              [][]byte  // see Share
+	start                time.Time // when the workers really began
 }
 
 // Counts are sums over what was measured.
@@ -90,6 +92,16 @@ type Use struct {
 	Disk     int64   `json:"disk_bytes,omitempty"`    // by which it has grown
 	PerOpCPU float64 `json:"cpu_us_per_op,omitempty"` // microseconds
 	PerOpDsk float64 `json:"disk_bytes_per_op,omitempty"`
+}
+
+// Agent is one of several generators.
+type Agent struct {
+	Name     string  `json:"name"`
+	Late     float64 `json:"late_ms"` // after the time that all were told to begin at
+	Requests uint64  `json:"requests"`
+	Ops      uint64  `json:"ops"`
+	Use      Use     `json:"use"`
+	Lost     string  `json:"lost,omitempty"` // why it has no figures
 }
 
 // Happened is a fault.

@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -35,15 +36,16 @@ type mark struct {
 }
 
 func (g *Generator) newWatch(s *scenario.Scenario, warm time.Time, workers []*worker) *watch {
-	every := g.cfg.Every
-	if every == 0 {
-		every = max(time.Second, s.Length()/1000)
-	}
-	w := &watch{target: g.cfg.Target, live: g.cfg.Live, workers: workers, warm: warm, every: every, all: newGauge(), last: time.Now()}
+	w := &watch{target: g.cfg.Target, live: g.cfg.Live, workers: workers, warm: warm, every: g.every(s), all: newGauge(), last: time.Now()}
 	w.keep = g.shared
 	m := w.mark()
 	w.cpu, w.using = m.cpu, m.using
 	return w
+}
+
+// every is the length of an interval.
+func (g *Generator) every(s *scenario.Scenario) time.Duration {
+	return cmp.Or(g.cfg.Every, max(time.Second, s.Length()/1000))
 }
 
 func (w *watch) mark() mark {
@@ -56,19 +58,28 @@ func (w *watch) mark() mark {
 	return m
 }
 
-// run ends an interval at each multiple of its length, and one where the warm-up ends, until the context does.
+// run ends an interval at each multiple of its length from the end of the warm-up, there too, until the context does.
 func (w *watch) run(ctx context.Context) {
 	for {
-		next := w.last.Add(w.every)
-		if w.first == nil && next.After(w.warm) {
-			next = w.warm
-		}
-		more := sleep(ctx, time.Until(next))
+		more := sleep(ctx, time.Until(w.next()))
 		w.interval()
 		if !more {
 			return
 		}
 	}
+}
+
+// next is when the interval that is on ends. One that would be shorter than a tenth of the others is a part of the one behind it.
+func (w *watch) next() time.Time {
+	at := w.last.Sub(w.warm)
+	next := at.Truncate(w.every) // towards the end of the warm-up
+	if next <= at {
+		next += w.every
+	}
+	if next-at < w.every/10 && next != 0 {
+		next += w.every
+	}
+	return w.warm.Add(next)
 }
 
 func (w *watch) interval() {
@@ -114,18 +125,25 @@ func (w *watch) interval() {
 func (w *watch) finish(r *Result) {
 	r.Intervals, r.between = w.intervals, w.between
 	r.sum(w.all)
-	if w.first == nil {
-		return
+	if w.first != nil {
+		r.Generator = w.use(w.end.cpu-w.first.cpu, r.Counts.Ops)
 	}
+	r.System = w.system(r.Counts.Ops)
+}
+
+// use is what was used for so many ops since the warm-up was over.
+func (w *watch) use(cpu time.Duration, ops uint64) Use {
 	long := max(w.end.at.Sub(w.first.at).Seconds(), 1e-9)
-	use := func(cpu time.Duration) Use {
-		return Use{CPU: cpu.Seconds(), Cores: cpu.Seconds() / long, PerOpCPU: cpu.Seconds() * 1e6 / float64(max(r.Counts.Ops, 1))}
+	return Use{CPU: cpu.Seconds(), Cores: cpu.Seconds() / long, PerOpCPU: cpu.Seconds() * 1e6 / float64(max(ops, 1))}
+}
+
+// system is what the target has used; nil: nobody knows.
+func (w *watch) system(ops uint64) *Use {
+	if w.first == nil || !w.first.known || !w.end.known || w.end.using.CPU < w.first.using.CPU {
+		return nil
 	}
-	r.Generator = use(w.end.cpu - w.first.cpu)
-	if w.first.known && w.end.known && w.end.using.CPU >= w.first.using.CPU {
-		u := use(w.end.using.CPU - w.first.using.CPU)
-		u.Memory, u.Disk = w.end.using.Memory, w.end.using.Disk-w.first.using.Disk
-		u.PerOpDsk = float64(u.Disk) / float64(max(r.Counts.Ops, 1))
-		r.System = &u
-	}
+	u := w.use(w.end.using.CPU-w.first.using.CPU, ops)
+	u.Memory, u.Disk = w.end.using.Memory, w.end.using.Disk-w.first.using.Disk
+	u.PerOpDsk = float64(u.Disk) / float64(max(ops, 1))
+	return &u
 }

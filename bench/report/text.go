@@ -177,6 +177,11 @@ func writeResult(w io.Writer, t *Target, r *generator.Result) error {
 		fmt.Fprintf(w, "; target %.2f cores, %.3f us/op, %d MB, %.1f bytes of disk an op", r.System.Cores, r.System.PerOpCPU, r.System.Memory/1_000_000, r.System.PerOpDsk)
 	}
 	fmt.Fprintln(w)
+	for _, a := range r.Agents {
+		if a.Lost == "" {
+			fmt.Fprintf(w, "  agent %s: %d requests, %.2f cores, began %.1f ms late\n", plain(a.Name), a.Requests, a.Use.Cores, a.Late)
+		}
+	}
 	for _, s := range r.Saturated {
 		fmt.Fprintf(w, "  saturated: %s\n", plain(s))
 	}

@@ -20,9 +20,10 @@ func newBenchAgentCommand() *cobra.Command {
 	var listen, secretFile string
 	c := &cobra.Command{
 		Use:   "agent",
-		Short: "make a part of the load that millrace bench run on another machine asks for",
-		Long: "Waits for a coordinator, which is millrace bench run with --agent, and sends what it is told to. Coordinator and agents know each other by\n" +
-			"a secret in a file; what goes between them is not encrypted: use it in a network of your own.",
+		Short: "make a part of the load that millrace bench run or knee on another machine asks for",
+		Long: "Waits for a coordinator, which is millrace bench run or knee with --agent, and sends what it is told to, one load after the other. All have to be\n" +
+			"the same version. Coordinator and agents know each other by a secret in a file; what goes between them is not encrypted: use it in a network of\n" +
+			"your own. An agent that hears nothing of its coordinator for 15 s ends the load, and waits for the next.",
 		Example: "  head -c 32 /dev/urandom | base64 > bench.secret          # the same file on all machines\n" +
 			"  millrace bench agent --listen 10.0.0.7:8500 --secret-file bench.secret\n" +
 			"  millrace bench run page-views --hub-address 10.0.0.5:8402 --agent http://10.0.0.7:8500 --agent http://10.0.0.8:8500 --agent-secret-file bench.secret",
@@ -40,6 +41,8 @@ func newBenchAgentCommand() *cobra.Command {
 			if err != nil {
 				return usage("%w", err)
 			}
+			s.Version, s.Log = buildVersion(), cmd.ErrOrStderr()
+			defer s.Close()
 			fmt.Fprintf(cmd.OutOrStdout(), "listening on http://%s\n", ln.Addr())
 			server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second}
 			stopped := context.AfterFunc(cmd.Context(), func() { _ = server.Close() }) // a load that is on ends with it
@@ -80,7 +83,7 @@ func (f *crowdFlags) add(c *cobra.Command) {
 }
 
 func (f *crowdFlags) set(cfg *bench.Config) (err error) {
-	cfg.Agents, cfg.HubAddress = f.agents, f.address
+	cfg.Agents, cfg.HubAddress, cfg.Version = f.agents, f.address, buildVersion()
 	if len(f.agents) > 0 {
 		cfg.AgentSecret, err = agentSecret(f.secretFile)
 	}

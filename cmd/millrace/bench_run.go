@@ -25,7 +25,8 @@ func newBenchRunCommand() *cobra.Command {
 		Use:   "run SCENARIO",
 		Short: "put a payment system under a load, and hold its books against what it acknowledged",
 		Long: "Runs a scenario: one that comes with the program (" + strings.Join(scenario.Shipped(), ", ") + "), or a TOML file. Ends with exit code 7\n" +
-			"when a threshold does not hold or the books do not agree. Ctrl-C ends it early, with the report so far.",
+			"when a threshold does not hold or the books do not agree. Ctrl-C ends it early, with the report so far.\n" +
+			"With --agent, other machines make the load: all begin within 50 ms, or there is no result. An agent that is lost ends it; see millrace bench agent.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := scenario.Load(args[0])

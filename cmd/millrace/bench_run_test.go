@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/bench"
 	"github.com/millrace/millrace/bench/agent"
@@ -130,7 +131,7 @@ func TestBenchAgents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg := bench.Config{Dir: t.TempDir(), Serve: serveBench, ServeNoop: serveNoop, AgentSecret: secret, Command: func(args ...string) *exec.Cmd {
+		cfg := bench.Config{Dir: t.TempDir(), Serve: serveBench, ServeNoop: serveNoop, AgentSecret: secret, AgentsLate: time.Minute, Command: func(args ...string) *exec.Cmd {
 			c := itself(args...)
 			c.Env = append(c.Env, "BE_MILLRACE=1")
 			return c
@@ -150,6 +151,9 @@ func TestBenchAgents(t *testing.T) {
 		}
 		if !r.Passed() || r.Counts.Ops == 0 || (len(r.Faults) > 0) != (fault != "") || (r.Counts.Errors > 0) != (fault != "") {
 			t.Errorf("%+v %+v %v %v", r.Verdict, r.Counts, r.Errors, r.Faults)
+		}
+		if last := r.Intervals[len(r.Intervals)-1]; fault == "" && (r.System == nil || r.System.CPU <= 0 || last.Memory == 0) || len(r.Agents) != 2 {
+			t.Errorf("used: %+v by the hub, of agents %+v; at last %+v", r.System, r.Agents, last)
 		}
 	}
 }
