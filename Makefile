@@ -4,6 +4,10 @@
 GO         ?= go
 TESTFLAGS  ?=
 BENCHFLAGS ?=
+LOADFLAGS  ?=
+BENCHOUT   ?= bench-out
+# The last two of the long cases start nodes, which make nodes builds: they are left out where there are none.
+BENCHLONG  = $(if $(wildcard $(or $(MILLRACE_NODES),$(NODES))/lnd),--long,$(addprefix --case=,sustained scale startup checkpoint history receipt netting settling))
 FUZZTIME   ?= 10s
 LISTEN     ?= 127.0.0.1:8402
 SECONDS    ?= 300
@@ -85,19 +89,39 @@ check: ## format, vet, staticcheck and the architecture tests
 	$(STATICCHECK) ./...
 	$(GO) test -run '^TestArchitecture' ./cmd/millrace
 
-bench: build ## print the benchmark table (BENCHFLAGS=--json for machines)
-	bin/millrace bench $(BENCHFLAGS)
+# Steps of the bench targets, in one shell: each says how long it takes; one that fails does not keep the next from running, but fails the
+# whole. "cases TIME FLAGS..." prints the table and keeps it, "load TIME SCENARIO FLAGS..." leaves a report in a folder of that name.
+BENCHSTEPS = mkdir -p $(BENCHOUT) || exit; failed=; trap 'exit 130' INT; \
+	begin() { printf '\n== %s: about %s\n' "$$2" "$$1"; }; \
+	cases() { begin "$$1" "the cases"; shift; bin/millrace bench "$$@" >$(BENCHOUT)/cases.txt || failed="$$failed cases"; cat $(BENCHOUT)/cases.txt; }; \
+	load() { begin "$$1" "$$2"; shift; bin/millrace bench run "$$@" --out $(BENCHOUT)/$$1 || failed="$$failed $$1"; }; \
+	knee() { begin "$$1" "the knee of $$2"; shift; bin/millrace bench knee "$$@" >$(BENCHOUT)/knee-$$1.txt || failed="$$failed knee-$$1"; cat $(BENCHOUT)/knee-$$1.txt; }; \
+	ended() { printf '\nreports: %s\n' "$$(ls -d $(BENCHOUT)/*/report.html $(BENCHOUT)/*.txt 2>/dev/null | tr '\n' ' ')"; \
+		test -z "$$failed" || { echo "failed:$$failed"; exit 1; }; }
 
-bench-quick: build ## the same, shorter and less exact
+bench: build ## the benchmark table, and reports of five loads in ./bench-out: 5 minutes (BENCHFLAGS are the table's, LOADFLAGS the loads')
+	@$(BENCHSTEPS); \
+	cases "3.5 minutes" $(BENCHFLAGS); \
+	for scenario in page-views transfers-in-batches tips shop; do load "12 s" $$scenario --duration 6s $(LOADFLAGS); done; \
+	load "20 s" killed --duration 12s $(LOADFLAGS); \
+	ended
+
+bench-quick: build ## the table alone, shorter and less exact: a minute
 	bin/millrace bench --quick $(BENCHFLAGS)
 
-bench-long: build ## the cases of time and size (BENCHFLAGS="--entries 1000000000 --accounts 10000000 --seconds 120" for hours of it)
-	bin/millrace bench --long $(BENCHFLAGS)
+bench-long: build ## the cases of time and size, every load that comes with the program in three rounds, and two knees: an hour
+	@$(BENCHSTEPS); \
+	cases "20 minutes" $(BENCHLONG) $(BENCHFLAGS); \
+	for scenario in $(basename $(notdir $(wildcard bench/scenario/files/*.toml))); do load "2 minutes" $$scenario --rounds 3 $(LOADFLAGS); done; \
+	for scenario in tips shop; do knee "3 minutes" $$scenario; done; \
+	ended
 
-bench-peers: build ## this hub beside PostgreSQL (make deps-postgres) under the same loads, taking turns: 5 minutes
-	bin/millrace bench run page-views --duration 6s --rounds 3 --target millrace,postgres,postgres-totals $(BENCHFLAGS)
-	bin/millrace bench run transfers-in-batches --duration 6s --rounds 3 --target millrace,postgres,postgres-single $(BENCHFLAGS)
-	bin/millrace bench run tips --duration 6s --rounds 3 --target millrace,postgres-single $(BENCHFLAGS)
+bench-peers: build ## this hub beside PostgreSQL (make deps-postgres) under the same loads, taking turns, with reports: 5 minutes
+	@$(BENCHSTEPS); \
+	load "2 minutes" page-views --duration 6s --rounds 3 --target millrace,postgres,postgres-totals $(LOADFLAGS); \
+	load "2 minutes" transfers-in-batches --duration 6s --rounds 3 --target millrace,postgres,postgres-single $(LOADFLAGS); \
+	load "1 minute" tips --duration 6s --rounds 3 --target millrace,postgres-single $(LOADFLAGS); \
+	ended
 
 fuzz: ## run every fuzz target for FUZZTIME (10s each)
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -22,20 +22,21 @@ var pageStyle string
 
 // page is what page.html shows.
 type page struct {
-	Style    template.CSS
-	Name     string
-	About    string
-	When     string
-	Passed   bool
-	Stopped  bool
-	Rounds   int
-	Several  bool // targets
-	Targets  []pageTarget
-	Rows     [][]string // of the main figures, with a head
-	Details  [][]string
-	Together []template.HTML
-	Scenario string
-	Machine  []struct{ Name, Value string }
+	Style     template.CSS
+	Name      string
+	About     string
+	When      string
+	Passed    bool
+	Stopped   bool
+	Restarted string // that the books were read after a restart, too
+	Rounds    int
+	Several   bool // targets
+	Targets   []pageTarget
+	Rows      [][]string // of the main figures, with a head
+	Details   [][]string
+	Together  []template.HTML
+	Scenario  string
+	Machine   []struct{ Name, Value string }
 }
 
 // pageTarget is a section.
@@ -103,7 +104,7 @@ func (r *Report) page() (*page, error) {
 	}
 	p := &page{
 		Style: template.CSS(plotStyle + pageStyle), Name: one.Scenario.Name, About: one.Scenario.About, When: one.Began.UTC().Format("2 January 2006, 15:04 MST"),
-		Passed: r.Passed(), Rounds: r.rounds(), Several: len(r.Targets) > 1, Rows: r.rows(false), Details: r.rows(true),
+		Passed: r.Passed(), Restarted: r.restarted(), Rounds: r.rounds(), Several: len(r.Targets) > 1, Rows: r.rows(false), Details: r.rows(true),
 		Scenario: scenarioText(one.Scenario), Machine: r.Machine.facts(),
 	}
 	together, err := drawn(r.together())

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,7 +31,13 @@ func (r *Report) WriteMarkdown(w io.Writer, plots ...Plot) error {
 		rounds = fmt.Sprintf("%d rounds: medians, and their range", n)
 	}
 	fmt.Fprintf(w, "%.0f s, %d connections, %s%s.\n\n", one.Seconds, s.Workers, rounds, r.early())
+	var none []string // of what has not happened
 	for i, row := range r.rows(false) {
+		name, _, _ := strings.Cut(row[0], ",")
+		if slices.Contains([]string{"refused", "failed", "dropped"}, name) && !slices.ContainsFunc(row[1:], func(cell string) bool { return cell != "" && cell != "0" }) {
+			none = append(none, name)
+			continue
+		}
 		for j := range row {
 			row[j] = markdown(row[j])
 		}
@@ -40,6 +47,9 @@ func (r *Report) WriteMarkdown(w io.Writer, plots ...Plot) error {
 		}
 	}
 	fmt.Fprintln(w)
+	if len(none) > 0 {
+		fmt.Fprintf(w, "Zero in every round: %s.\n\n", strings.Join(none, ", "))
+	}
 	if len(r.Targets) > 1 {
 		fmt.Fprintf(w, "Times: the figure of %s by the other's, within a round.\n\n", markdown(r.Targets[0].Name))
 	}
@@ -47,7 +57,7 @@ func (r *Report) WriteMarkdown(w io.Writer, plots ...Plot) error {
 		fmt.Fprintf(w, "![%s](%s)\n\n", markdown(p.Title), p.File)
 	}
 	if failures := r.Failures(); len(failures) == 0 {
-		fmt.Fprint(w, "Verified: the books agree with what was acknowledged, and every threshold holds.\n\n")
+		fmt.Fprintf(w, "Verified: the books agree with what was acknowledged%s, and every threshold holds.\n\n", r.restarted())
 	} else {
 		for _, f := range failures {
 			fmt.Fprintf(w, "- **Failed**: %s\n", markdown(f))

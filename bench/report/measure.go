@@ -38,7 +38,9 @@ var measures = []measure{
 	{"target_cores", "target's CPU", "cores", 0, true, func(r *generator.Result) (float64, bool) { return system(r).Cores, r.System != nil }},
 	{"target_cpu_us_per_op", "target's CPU per op", "µs", -1, false, func(r *generator.Result) (float64, bool) { return system(r).PerOpCPU, r.System != nil }},
 	{"target_memory_mb", "target's memory", "MB", -1, true, func(r *generator.Result) (float64, bool) { return float64(system(r).Memory) / 1e6, r.System != nil }},
-	{"target_disk_bytes_per_op", "target's disk per op", "B", -1, true, func(r *generator.Result) (float64, bool) { return system(r).PerOpDsk, r.System != nil }},
+	{"target_disk_bytes_per_op", "target's disk per op", "B", -1, true, func(r *generator.Result) (float64, bool) {
+		return system(r).PerOpDsk, r.System != nil && system(r).Disk > 0 // less: a start has removed what an earlier one had reserved
+	}},
 	{"generator_cores", "generator's CPU", "cores", 0, true, func(r *generator.Result) (float64, bool) { return r.Generator.Cores, r.Generator.CPU > 0 }},
 	{"generator_cpu_us_per_op", "generator's CPU per op", "µs", -1, false, func(r *generator.Result) (float64, bool) { return r.Generator.PerOpCPU, r.Generator.CPU > 0 }},
 }

@@ -81,6 +81,15 @@ func restarted(all ...*generator.Result) string {
 	return ", after a restart, too"
 }
 
+// restarted says of all results that their books were read after a restart, if they were.
+func (r *Report) restarted() string {
+	var all []*generator.Result
+	for _, t := range r.Targets {
+		all = append(all, t.results()...)
+	}
+	return restarted(all...)
+}
+
 // early says that a run ended before its time, if it did.
 func (r *Report) early() string {
 	return early(slices.ContainsFunc(r.Targets, func(t Target) bool {
@@ -174,7 +183,10 @@ func writeResult(w io.Writer, t *Target, r *generator.Result) error {
 	}
 	fmt.Fprintf(w, "  generator %.2f cores, %.3f us/op", r.Generator.Cores, r.Generator.PerOpCPU)
 	if r.System != nil {
-		fmt.Fprintf(w, "; target %.2f cores, %.3f us/op, %d MB, %.1f bytes of disk an op", r.System.Cores, r.System.PerOpCPU, r.System.Memory/1_000_000, r.System.PerOpDsk)
+		fmt.Fprintf(w, "; target %.2f cores, %.3f us/op, %d MB", r.System.Cores, r.System.PerOpCPU, r.System.Memory/1_000_000)
+		if r.System.Disk > 0 {
+			fmt.Fprintf(w, ", %.1f bytes of disk an op", r.System.PerOpDsk)
+		}
 	}
 	fmt.Fprintln(w)
 	for _, a := range r.Agents {
