@@ -38,7 +38,7 @@ func (g *Generator) Combine(j *Joint) (*Result, error) {
 	for i, part := range j.Shares {
 		if part == nil {
 			r.Agents = append(r.Agents, Agent{Name: j.Names[i], Lost: j.Lost[i].Error()})
-			r.Failed = fmt.Sprintf("agent %s was lost: %v", j.Names[i], j.Lost[i])
+			r.Failed = fmt.Sprintf("agent %s was lost, and what it has paid is not in the figures: %v", j.Names[i], j.Lost[i])
 			continue
 		}
 		if err := r.take(all, part); err != nil {

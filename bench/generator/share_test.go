@@ -110,7 +110,7 @@ func TestCombineRefuses(t *testing.T) {
 		j := &Joint{Scenario: p.Scenario, Begin: begin, Names: []string{"a", "b"}, Shares: []*Share{good, c.share}, Lost: []error{nil, errors.New("gone")}}
 		r, err := g.Combine(j)
 		if c.want == "" {
-			if err != nil || len(r.Agents) != 2 || (c.share == nil) != strings.Contains(r.Failed, "agent b was lost: gone") {
+			if err != nil || len(r.Agents) != 2 || (c.share == nil) != strings.Contains(r.Failed, "not in the figures: gone") {
 				t.Errorf("%s: %+v, %v", name, r, err)
 			}
 		} else if err == nil || !strings.Contains(err.Error(), c.want) {

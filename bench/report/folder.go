@@ -49,12 +49,16 @@ func (r *Report) WriteFolder(dir string) error {
 
 // WritePlots writes all charts as SVG files into a folder, which is made if it is not there.
 func (r *Report) WritePlots(dir string) (all []Plot, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making the folder of a report: %w", err)
-	}
 	charts := r.together()
 	for i := range r.Targets {
 		charts = append(charts, r.Targets[i].charts(targetID(i))...)
+	}
+	return writePlots(dir, charts)
+}
+
+func writePlots(dir string, charts []*chart) (all []Plot, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the folder of a report: %w", err)
 	}
 	for _, c := range charts {
 		name := c.id + ".svg"

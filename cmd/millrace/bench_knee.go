@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -12,12 +13,14 @@ import (
 
 	"github.com/millrace/millrace/bench"
 	"github.com/millrace/millrace/bench/generator"
+	"github.com/millrace/millrace/bench/report"
 	"github.com/millrace/millrace/bench/scenario"
 )
 
 // newBenchKneeCommand is `millrace bench knee`.
 func newBenchKneeCommand() *cobra.Command {
-	var target, dir string
+	var target, dir, out string
+	var crowd crowdFlags
 	var objectives []string
 	search := generator.Search{From: 100, Most: 1_000_000, Step: 5 * time.Second, Precision: 0.05}
 	c := &cobra.Command{
@@ -25,7 +28,7 @@ func newBenchKneeCommand() *cobra.Command {
 		Short: "the highest rate at which an objective holds",
 		Long: "Sends a scenario's requests in an open loop, doubles the rate until an objective does not hold any more, and halves what lies between.\n" +
 			"An objective is written as a scenario's thresholds are; the measures: " + strings.Join(scenario.Measures(), ", ") + ".",
-		Example: "  millrace bench knee tips --objective 'p99 < 20ms'",
+		Example: "  millrace bench knee tips --objective 'p99 < 20ms' --out knee",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := scenario.Load(args[0])
@@ -44,12 +47,18 @@ func newBenchKneeCommand() *cobra.Command {
 			}
 			search.Tried = func(t generator.Tried) { triedLine(cmd.ErrOrStderr(), t) }
 			cfg := bench.Config{Dir: dir, Progress: cmd.ErrOrStderr(), Serve: serveBench, ServeNoop: serveNoop, Command: itself}
+			if err := crowd.set(&cfg); err != nil {
+				return err
+			}
 			k, err := bench.FindKnee(cmd.Context(), cfg, s, target, search)
 			if errors.Is(err, bench.ErrTarget) {
 				return usage("%w", err)
 			}
 			if k == nil {
 				return err
+			}
+			if out != "" {
+				err = errors.Join(err, kneeFolder(cmd, out, dir, s, objectives, k))
 			}
 			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
 				err = errors.Join(err, json.NewEncoder(cmd.OutOrStdout()).Encode(k))
@@ -70,7 +79,24 @@ func newBenchKneeCommand() *cobra.Command {
 	f.DurationVar(&search.Step, "step", search.Step, "how long each rate is held")
 	f.Float64Var(&search.Precision, "precision", search.Precision, "part of the rate to which it is looked for")
 	f.StringVar(&dir, "dir", "", "folder for the temporary data, best on the disk that a hub would use (default the system's)")
+	f.StringVar(&out, "out", "", "folder for the report: "+report.DocumentFile+", "+report.StepsFile+", "+report.MarkdownFile+" and a plot of the latency at each rate")
+	crowd.add(c)
 	return c
+}
+
+// kneeFolder writes what was found into a folder.
+func kneeFolder(cmd *cobra.Command, out, dir string, s *scenario.Scenario, objectives []string, k *generator.Knee) error {
+	var found strings.Builder
+	if err := kneeText(&found, s, objectives, k); err != nil {
+		return err
+	}
+	r := &report.Knee{Machine: report.ThisMachine(dir), Scenario: s, Target: k.Last.Target, Objectives: objectives, Found: found.String(), Knee: k}
+	r.Machine.Millrace = buildVersion()
+	if err := r.WriteFolder(out); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "report in %s\n", filepath.Join(out, report.MarkdownFile))
+	return nil
 }
 
 func triedLine(w io.Writer, t generator.Tried) {
