@@ -107,11 +107,12 @@ func solve(rows []row, used []int) ([]float64, error) {
 }
 
 // off is by how much, as a part of it, the farthest row lies beside what the coefficients say.
+// Coefficients that were left out are zero.
 func off(rows []row, by []float64) (most float64) {
 	for _, r := range rows {
 		at := 0.0
-		for k, x := range r.of {
-			at += by[k] * x
+		for k, b := range by {
+			at += b * r.of[k]
 		}
 		if r.y > 0 {
 			most = max(most, math.Abs(at-r.y)/r.y)

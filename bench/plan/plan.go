@@ -111,6 +111,8 @@ type Model struct {
 
 	Best      float64 `json:"best"` // payments a second that were reached at the nearest batch
 	BestBatch int     `json:"best_batch"`
+
+	untold []string // what was measured under too few different loads for all of its parts
 }
 
 // Plan is what a load needs.
@@ -231,6 +233,9 @@ func (p *Plan) beyond(m *Measured, points []Point) {
 		p.BeyondCPU = true
 		say("%d cores: measured were %d", p.Cores, m.Cores)
 	}
+	for _, what := range k.untold {
+		say("the %s was not measured under loads that differ enough to tell all of its parts apart", what)
+	}
 	accounts, channels := 0, 0
 	for _, s := range m.Sizes {
 		accounts, channels = max(accounts, s.Accounts), max(channels, s.Channels)
@@ -254,9 +259,9 @@ func (m *Model) fit(sizes []Size, points []Point, batch int) (err error) {
 		if !(p.CPU >= 0) || !(p.Rate > 0) || p.Batch < 1 || p.Payments == 0 {
 			return errors.New("a point has no rate, batch or payments, or less than no CPU")
 		}
-		cpu = append(cpu, row{[]float64{1 / p.Rate, 1 / float64(p.Batch), 1, p.Commits}, p.CPU})
+		cpu = append(cpu, row{[]float64{1, 1 / float64(p.Batch), p.Commits, 1 / p.Rate}, p.CPU})
 		n := float64(p.Payments)
-		of := []float64{1, n, n * p.Commits}
+		of := []float64{n, n * p.Commits, 1}
 		logged, indexed = append(logged, row{of, n * p.Log}), append(indexed, row{of, n * p.Index})
 		if p.Syncs > m.Syncs {
 			m.Syncs, m.Sync = p.Syncs, p.Sync
@@ -270,14 +275,22 @@ func (m *Model) fit(sizes []Size, points []Point, batch int) (err error) {
 		rows []row
 		to   []*float64
 		off  *float64
+		need int // coefficients, of the first: those behind may be left out where too little was measured to tell them apart
 	}{
-		{"CPU", cpu, []*float64{&m.CPU.Idle, &m.CPU.Request, &m.CPU.Each, &m.CPU.Commit}, &m.CPU.Off},
-		{"log", logged, []*float64{&m.Log.Fixed, &m.Log.Each, &m.Log.Commit}, &m.Log.Off},
-		{"index", indexed, []*float64{&m.Index.Fixed, &m.Index.Each, &m.Index.Commit}, &m.Index.Off},
-		{"memory", memory, []*float64{&m.Memory.Fixed, &m.Memory.PerAccount, &m.Memory.PerChannel}, &m.Memory.Off},
-		{"population on the disk", stored, []*float64{&m.Stored.Fixed, &m.Stored.PerAccount, &m.Stored.PerChannel}, &m.Stored.Off},
+		{"CPU", cpu, []*float64{&m.CPU.Each, &m.CPU.Request, &m.CPU.Commit, &m.CPU.Idle}, &m.CPU.Off, 1},
+		{"log", logged, []*float64{&m.Log.Each, &m.Log.Commit, &m.Log.Fixed}, &m.Log.Off, 1},
+		{"index", indexed, []*float64{&m.Index.Each, &m.Index.Commit, &m.Index.Fixed}, &m.Index.Off, 1},
+		{"memory", memory, []*float64{&m.Memory.Fixed, &m.Memory.PerAccount, &m.Memory.PerChannel}, &m.Memory.Off, 3},
+		{"population on the disk", stored, []*float64{&m.Stored.Fixed, &m.Stored.PerAccount, &m.Stored.PerChannel}, &m.Stored.Off, 3},
 	} {
-		found, err := fit(f.rows, len(f.to))
+		n := len(f.to)
+		found, err := fit(f.rows, n)
+		for ; errors.Is(err, errRank) && n > f.need; found, err = fit(f.rows, n) {
+			n--
+		}
+		if n < len(f.to) {
+			m.untold = append(m.untold, f.what)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.what, err)
 		}

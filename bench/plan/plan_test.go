@@ -130,16 +130,23 @@ func TestRefused(t *testing.T) {
 		"one point":        func(m *Measured, _ *Need) { m.Payments["advance"] = m.Payments["advance"][:1] },
 		"one size":         func(m *Measured, _ *Need) { m.Sizes = m.Sizes[:1] },
 		"less than no CPU": func(m *Measured, _ *Need) { m.Payments["advance"][2].CPU = -1 },
-		"one rate": func(m *Measured, _ *Need) {
-			p := m.Payments["advance"]
-			m.Payments["advance"] = slices.Repeat(p[:1], len(p))
-		},
 	} {
 		m, n := machine(), good
 		bend(m, &n)
 		if _, err := Make(m, n); !errors.Is(err, ErrPlan) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestUntold holds that measurements that are all alike make a plan that says so.
+func TestUntold(t *testing.T) {
+	m := machine()
+	p := m.Payments["advance"]
+	m.Payments["advance"] = slices.Repeat(p[:1], len(p))
+	plan, err := Make(m, Need{Kind: "advance", Peak: 40_000, Batch: 1})
+	if err != nil || !near(plan.Load, p[0].CPU*40_000/1e6) || !strings.Contains(strings.Join(plan.Beyond, "\n"), "the CPU was not measured under loads that differ") {
+		t.Errorf("%+v, %v", plan, err)
 	}
 }
 
