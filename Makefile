@@ -90,13 +90,13 @@ check: ## format, vet, staticcheck and the architecture tests
 	$(GO) test -run '^TestArchitecture' ./cmd/millrace
 
 # Steps of the bench targets, in one shell: each says how long it takes; one that fails does not keep the next from running, but fails the
-# whole. "cases TIME FLAGS..." prints the table and keeps it, "load TIME SCENARIO FLAGS..." leaves a report in a folder of that name.
+# whole. "cases TIME FLAGS..." prints the table and keeps it, "load TIME SCENARIO FLAGS..." and "knee ..." leave reports in folders of their names.
 BENCHSTEPS = mkdir -p $(BENCHOUT) || exit; failed=; trap 'exit 130' INT; \
 	begin() { printf '\n== %s: about %s\n' "$$2" "$$1"; }; \
 	cases() { begin "$$1" "the cases"; shift; bin/millrace bench "$$@" >$(BENCHOUT)/cases.txt || failed="$$failed cases"; cat $(BENCHOUT)/cases.txt; }; \
 	load() { begin "$$1" "$$2"; shift; bin/millrace bench run "$$@" --out $(BENCHOUT)/$$1 || failed="$$failed $$1"; }; \
-	knee() { begin "$$1" "the knee of $$2"; shift; bin/millrace bench knee "$$@" >$(BENCHOUT)/knee-$$1.txt || failed="$$failed knee-$$1"; cat $(BENCHOUT)/knee-$$1.txt; }; \
-	ended() { printf '\nreports: %s\n' "$$(ls -d $(BENCHOUT)/*/report.html $(BENCHOUT)/*.txt 2>/dev/null | tr '\n' ' ')"; \
+	knee() { begin "$$1" "the knee of $$2"; shift; bin/millrace bench knee "$$@" --out $(BENCHOUT)/knee-$$1 || failed="$$failed knee-$$1"; }; \
+	ended() { printf '\nreports: %s\n' "$$(ls -d $(BENCHOUT)/* | tr '\n' ' ')"; \
 		test -z "$$failed" || { echo "failed:$$failed"; exit 1; }; }
 
 bench: build ## the benchmark table, and reports of five loads in ./bench-out: 5 minutes (BENCHFLAGS are the table's, LOADFLAGS the loads')
