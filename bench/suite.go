@@ -57,6 +57,11 @@ func FindKnee(ctx context.Context, cfg Config, s *scenario.Scenario, target stri
 	return k, err
 }
 
+// agents finds out whether those are there that make the load, if any do.
+func agents(ctx context.Context, cfg *Config) error {
+	return (&agent.Crowd{Agents: cfg.Agents, Secret: cfg.AgentSecret, Version: cfg.Version, Late: cfg.AgentsLate}).Look(ctx)
+}
+
 // newCrowd has agents make the load of a target.
 func newCrowd(cfg *Config, p *workload.Plan, t generator.Target) (*agent.Crowd, error) {
 	there, ok := t.(agent.Sharer)
@@ -79,6 +84,9 @@ func loaded(ctx context.Context, cfg Config, s *scenario.Scenario, target string
 	}
 	if onMemory(cfg.Dir) {
 		fmt.Fprintf(cfg.Progress, "warning: %s lies in memory, where a sync costs nothing: name a folder on a disk with --dir\n", cfg.Dir)
+	}
+	if err := agents(ctx, &cfg); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp(cfg.Dir, "millrace-bench-")
 	if err != nil {

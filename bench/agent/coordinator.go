@@ -70,6 +70,24 @@ func (c *Crowd) Knee(ctx context.Context, s generator.Search) (*generator.Knee, 
 	return generator.Seek(ctx, p, c.Plan.Scenario, s, verifying)
 }
 
+// Look finds out whether the agents are there, of this version, and with clocks that can be compared. It is asked before there is a population, which may
+// take long to make.
+func (c *Crowd) Look(ctx context.Context) error {
+	for _, url := range c.Agents {
+		m, err := newMember(ctx, url, "", c.Secret)
+		if err != nil {
+			return err
+		}
+		err = m.look(ctx, c.Version, cmp.Or(c.Late, generator.MaxLate))
+		m.cancel(nil)
+		m.http.CloseIdleConnections()
+		if err != nil {
+			return m.fail(err)
+		}
+	}
+	return nil
+}
+
 // party is the agents that have joined.
 type party struct {
 	*Crowd
@@ -149,7 +167,13 @@ func (p *party) dismiss() {
 		if !m.joined {
 			return nil // it has heard that we have hung up, or belongs to somebody else
 		}
-		return m.call(ctx, "POST", "/v1/leave", order{ID: m.id}, &struct{}{}) // one that is not there, or is told in vain, hears nothing more and leaves by itself
+		wait := stopWait
+		if m.ctx.Err() != nil {
+			wait = again // it is lost, and may be there
+		}
+		one, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		return m.call(one, "POST", "/v1/leave", order{ID: m.id}, &struct{}{}) // one that is told in vain hears nothing more, and leaves by itself
 	})
 }
 
@@ -157,7 +181,10 @@ func (p *party) dismiss() {
 func (p *party) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
 	defer cancel()
-	_ = p.each(func(_ int, m *member) error { // one that is not there has stopped
+	_ = p.each(func(_ int, m *member) error {
+		if m.ctx.Err() != nil {
+			return nil // one that is lost has stopped, or will
+		}
 		return m.call(ctx, "POST", "/v1/stop", order{ID: m.id}, &struct{}{})
 	})
 }

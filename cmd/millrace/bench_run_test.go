@@ -106,6 +106,13 @@ func TestBenchFaults(t *testing.T) {
 }
 
 func TestBenchRunRefused(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("a secret of the bench"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"run", "knee"} {
+		fails(t, exitInternal, "agent http://127.0.0.1:1: ", "bench", verb, "tips", "--agent", "http://127.0.0.1:1", "--agent-secret-file", secret)
+	}
 	file := filepath.Join(t.TempDir(), "bad.toml")
 	if err := os.WriteFile(file, []byte("speed = 3\n"), 0o600); err != nil {
 		t.Fatal(err)
