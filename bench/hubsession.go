@@ -36,6 +36,9 @@ func (s *hubSession) Do(r *workload.Request, deadline time.Time) error {
 // Close hangs up.
 func (s *hubSession) Close() error { return s.conn.close() }
 
+// Abort hangs up on an answer that is waited for.
+func (s *hubSession) Abort() { _ = s.conn.close() } // and what waits gets the error
+
 // ask sends a request with the body that is in the buffer.
 func (s *hubSession) ask(payer int, method, path, mediaType string) (status int, body []byte, err error) {
 	s.out = append(s.out[:0], method...)

@@ -37,6 +37,9 @@ type inner struct{ generator.Target }
 // Name says that it is inside.
 func (t *innerTarget) Name() string { return "millrace-inprocess" }
 
+// Traits says that it is inside.
+func (inner) Traits() generator.Traits { return generator.Traits{Inside: true} }
+
 // Connect makes a session.
 func (t *innerTarget) Connect(int) (generator.Session, error) { return &innerSession{target: t}, nil }
 

@@ -14,7 +14,7 @@ import (
 type Outcome struct {
 	Targets []string            `json:"targets"` // as they were asked for
 	Rounds  int                 `json:"rounds"`  // that were begun
-	Results []*generator.Result `json:"results"` // in the order in which they ran: each round has each target once
+	Results []*generator.Result `json:"results"` // round by round, in each the targets in their order. Nil: it was not run
 	Ratios  []Ratio             `json:"ratios,omitempty"`
 }
 
@@ -28,11 +28,14 @@ type Ratio struct {
 	Most   float64   `json:"most"`
 }
 
+// ErrStopped is what a run ends with that somebody has ended before its time: it is a context.Canceled.
+var ErrStopped = fmt.Errorf("stopped before its time: %w", context.Canceled)
+
 // maxRuns bounds the targets times the rounds of one outcome.
 const maxRuns = 1000
 
 // Versus puts targets under a scenario's load, one after the other, and all of them again for so many rounds in all, so that what the
-// machine does meanwhile falls upon each of them. Each run has a target and a population of its own. What was measured so far is returned
+// machine does meanwhile falls upon each of them; each round begins with another target. Each run has a target and a population of its own. What was measured so far is returned
 // when the context ends, or a run fails.
 func Versus(ctx context.Context, cfg Config, s *scenario.Scenario, targets []string, rounds int, live func(generator.Interval)) (*Outcome, error) {
 	if rounds < 1 || len(targets) < 1 || rounds > maxRuns/len(targets) {
@@ -53,17 +56,17 @@ func Versus(ctx context.Context, cfg Config, s *scenario.Scenario, targets []str
 	o := &Outcome{Targets: names}
 	for o.Rounds < rounds && ctx.Err() == nil {
 		o.Rounds++
-		for i, t := range targets {
+		for k := range targets {
+			i := (o.Rounds - 1 + k) % len(targets)
 			if rounds*len(targets) > 1 {
 				fmt.Fprintf(cfg.Progress, "round %d of %d: %s\n", o.Rounds, rounds, names[i])
 			}
 			if cfg.Turn != nil {
 				cfg.Turn(names[i])
 			}
-			r, err := RunScenario(ctx, cfg, s, t, live)
+			r, err := RunScenario(ctx, cfg, s, targets[i], live)
 			if r != nil {
-				o.Results = append(o.Results, r)
-				o.compare()
+				o.note(i, r)
 			}
 			if err != nil {
 				return o, err
@@ -76,15 +79,26 @@ func Versus(ctx context.Context, cfg Config, s *scenario.Scenario, targets []str
 	return o, nil
 }
 
-// compare holds the first target against each of the others, in the rounds that both have done.
+// note puts a result of the round that is on at its place.
+func (o *Outcome) note(target int, r *generator.Result) {
+	at := (o.Rounds-1)*len(o.Targets) + target
+	for len(o.Results) <= at {
+		o.Results = append(o.Results, nil)
+	}
+	o.Results[at] = r
+	o.compare()
+}
+
+// compare holds the first target against each of the others, in the rounds that both have done to their end.
 func (o *Outcome) compare() {
 	n := len(o.Targets)
 	o.Ratios = nil
 	for i := 1; i < n; i++ {
 		q := Ratio{Of: o.Targets[0], To: o.Targets[i]}
 		for at := 0; at+i < len(o.Results); at += n {
-			if rate := o.Results[at+i].Rate; rate > 0 {
-				q.Rounds = append(q.Rounds, o.Results[at].Rate/rate)
+			of, to := o.Results[at], o.Results[at+i]
+			if of != nil && to != nil && !of.Stopped && !to.Stopped && to.Rate > 0 {
+				q.Rounds = append(q.Rounds, of.Rate/to.Rate)
 			}
 		}
 		if len(q.Rounds) == 0 {
@@ -99,12 +113,20 @@ func (o *Outcome) compare() {
 
 // Passed says whether every run has.
 func (o *Outcome) Passed() bool {
-	return !slices.ContainsFunc(o.Results, func(r *generator.Result) bool { return !r.Passed() })
+	return !slices.ContainsFunc(o.Results, func(r *generator.Result) bool { return r != nil && !r.Passed() })
+}
+
+// Lied says whether a target's books do not agree, or an answer cannot be true: a failure however far a run came.
+func (o *Outcome) Lied() bool {
+	return slices.ContainsFunc(o.Results, func(r *generator.Result) bool { return r != nil && len(r.Verdict.Lies) > 0 })
 }
 
 // Failures are what did not hold, in words, with the target where there are several.
 func (o *Outcome) Failures() (all []string) {
 	for _, r := range o.Results {
+		if r == nil {
+			continue
+		}
 		for _, f := range r.Failures() {
 			if len(o.Results) > 1 {
 				f = r.Target + ": " + f

@@ -31,6 +31,25 @@ func TestRatios(t *testing.T) {
 	}
 }
 
+// TestPlaces holds that a round which began with another target has its results in the targets' order, and that what was stopped is in no ratio.
+func TestPlaces(t *testing.T) {
+	o := &Outcome{Targets: []string{"a", "b"}, Rounds: 1}
+	one := func(rate float64, stopped bool) *generator.Result {
+		return &generator.Result{Target: "x", Rate: rate, Stopped: stopped, Scenario: &scenario.Scenario{}, Verdict: generator.Verdict{Agree: true}}
+	}
+	o.note(0, one(30, false))
+	o.note(1, one(10, false))
+	o.Rounds = 2
+	o.note(1, one(5, false))
+	if len(o.Results) != 4 || o.Results[2] != nil || o.Results[3].Rate != 5 || len(o.Ratios[0].Rounds) != 1 || !o.Passed() || o.Lied() {
+		t.Errorf("%+v %+v", o.Results, o.Ratios)
+	}
+	o.note(0, one(40, true))
+	if len(o.Ratios[0].Rounds) != 1 || o.Ratios[0].Median != 3 || o.Passed() || !strings.Contains(strings.Join(o.Failures(), "; "), "it was stopped") {
+		t.Errorf("%+v %q", o.Ratios, o.Failures())
+	}
+}
+
 func TestVersusRefused(t *testing.T) {
 	s, err := scenario.Load("tips")
 	if err != nil {

@@ -25,6 +25,7 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 		if err := able(s, t); err != nil {
 			return err
 		}
+		defer onStop(ctx, &cfg)()
 		if len(cfg.Agents) == 0 {
 			r, err = generator.New(generator.Config{Plan: p, Target: t, Live: live}).Run(ctx)
 			return err
@@ -43,6 +44,7 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 // FindKnee looks for the highest rate at which a target holds an objective, under a scenario's requests: see generator.Generator.Knee.
 func FindKnee(ctx context.Context, cfg Config, s *scenario.Scenario, target string, search generator.Search) (k *generator.Knee, err error) {
 	err = loaded(ctx, cfg, s, target, func(p *workload.Plan, t generator.Target) (err error) {
+		defer onStop(ctx, &cfg)()
 		if len(cfg.Agents) == 0 {
 			k, err = generator.New(generator.Config{Plan: p, Target: t}).Knee(ctx, search)
 			return err
@@ -71,6 +73,13 @@ func newCrowd(cfg *Config, p *workload.Plan, t generator.Target) (*agent.Crowd, 
 	return &agent.Crowd{
 		Agents: cfg.Agents, Secret: cfg.AgentSecret, Version: cfg.Version, Plan: p, Target: there, Log: cfg.Progress, Late: cfg.AgentsLate,
 	}, nil
+}
+
+// onStop says what is going on when somebody has had enough, until it is called.
+func onStop(ctx context.Context, c *Config) (over func() bool) {
+	return context.AfterFunc(ctx, func() {
+		fmt.Fprintf(c.Progress, "stopping; settling up to %v, and then the books are read (once more: at once, without a verdict)\n", generator.Stopping)
+	})
 }
 
 // loaded starts a target with a scenario's population, and has something done to it.

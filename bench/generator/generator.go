@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -57,10 +56,54 @@ func (g *Generator) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	// What was begun is brought to its end even if somebody has had enough: without it nothing could be verified.
-	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Settle)
+	g.verify(ctx, r)
+	return r, err
+}
+
+// verify takes the time to settle, whether or not the context has ended.
+func (g *Generator) verify(ctx context.Context, r *Result) {
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.settling(r))
 	defer cancel()
 	g.Verify(settle, r)
-	return r, err
+}
+
+// How long it takes at most, once somebody has had enough, until nothing is asked of the target any more: requests that are under way have their
+// grace, and then are abandoned as unanswered; and those that were not answered are asked again.
+const (
+	grace    = 2 * time.Second
+	hasty    = 10 * time.Second
+	Stopping = grace + hasty
+)
+
+// settling is how long what was never answered is asked again.
+func (g *Generator) settling(r *Result) time.Duration {
+	if r.Stopped {
+		return min(g.cfg.Settle, hasty)
+	}
+	return g.cfg.Settle
+}
+
+// hurry lets requests that are under way end, and cuts them off after their grace.
+func hurry(workers []*worker, ended <-chan struct{}) {
+	patience := time.NewTimer(grace)
+	defer patience.Stop()
+	select {
+	case <-ended:
+	case <-patience.C:
+		for _, w := range workers {
+			w.line.abort()
+		}
+	}
+}
+
+// newResult is that of a load which has not begun.
+func (g *Generator) newResult(s *scenario.Scenario, began time.Time) *Result {
+	r := &Result{Scenario: s, Target: g.cfg.Target.Name(), Began: began, Refusals: make(map[string]uint64)}
+	if t, ok := g.cfg.Target.(Described); ok {
+		about := t.Traits()
+		r.Inside, r.Durability = about.Inside, about.Durability
+	}
+	return r
 }
 
 // Load sends what a scenario says, which has the population of the plan's and as many workers.
@@ -88,7 +131,13 @@ func (p *Prepared) load(ctx context.Context, began time.Time) (*Result, error) {
 		w.began = began
 	}
 	warm := began.Add(s.Warmup.Duration)
-	r := &Result{Scenario: s, Target: g.cfg.Target.Name(), Began: warm, Refusals: make(map[string]uint64), start: start}
+	r := g.newResult(s, warm)
+	r.start = start
+	stopped, ended := make(chan struct{}), make(chan struct{})
+	patient := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		hurry(workers, ended)
+	})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var faults sync.WaitGroup
@@ -102,13 +151,16 @@ func (p *Prepared) load(ctx context.Context, began time.Time) (*Result, error) {
 		running.Go(func() { w.run(ctx) })
 	}
 	running.Wait()
+	if close(ended); !patient() {
+		<-stopped
+	}
 	r.Stopped = ctx.Err() != nil
-	ended := time.Now()
+	end := time.Now()
 	cancel()
 	faults.Wait()
 	enough()
 	watched.Wait()
-	if r.Seconds = max(ended.Sub(warm).Seconds(), 0); s.Arrival.Loop == scenario.Open && !r.Stopped { // the last request of an open loop comes before its end
+	if r.Seconds = max(end.Sub(warm).Seconds(), 0); s.Arrival.Loop == scenario.Open && !r.Stopped { // the last request of an open loop comes before its end
 		r.Seconds = max(r.Seconds, s.Length().Seconds())
 	}
 	watch.finish(r)
@@ -118,7 +170,7 @@ func (p *Prepared) load(ctx context.Context, began time.Time) (*Result, error) {
 			errs = append(errs, w.err)
 		}
 	}
-	r.saturation()
+	r.saturation(g.cfg.Parts)
 	r.judge()
 	if len(errs) > 0 {
 		r.Failed = errs[0].Error()
@@ -145,15 +197,11 @@ func (g *Generator) settle(ctx context.Context, r *Result) (still int, why error
 	for i, src := range g.sources {
 		wait.Go(func() {
 			w := &worker{number: g.numbers[i], scenario: g.cfg.Plan.Scenario, target: g.cfg.Target, source: src, gauge: newGauge()}
-			defer func() {
-				if w.session != nil {
-					_ = w.session.Close() // nothing is under way on it
-				}
-			}()
+			defer w.line.drop()
 			for _, q := range src.Open() {
 				for pause := time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 200*time.Millisecond) {
 					q.Forget()
-					err := w.once(q)
+					err := w.once(ctx, q)
 					if err == nil {
 						src.Answered(q)
 						break
@@ -178,21 +226,6 @@ func (g *Generator) settle(ctx context.Context, r *Result) (still int, why error
 		why = errors.New("no time was left")
 	}
 	return still, why
-}
-
-// saturation says where the figures may be the generator's own.
-func (r *Result) saturation() {
-	if r.Scenario.Arrival.Loop == scenario.Open && r.Late.P99 > 1 {
-		r.Saturated = append(r.Saturated, fmt.Sprintf("requests were sent late though a connection was free: p99 %.2f ms", r.Late.P99))
-	}
-	cores := float64(runtime.NumCPU())
-	all := r.Generator.Cores
-	if r.System != nil {
-		all += r.System.Cores
-	}
-	if share := r.Generator.Cores / cores; share > 0.5 && (all > 0.9*cores || r.System == nil) {
-		r.Saturated = append(r.Saturated, fmt.Sprintf("the generator took %.2f of %.0f cores", r.Generator.Cores, cores))
-	}
 }
 
 // CPUTime is what this process has used so far on all cores.

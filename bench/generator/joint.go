@@ -33,7 +33,8 @@ func (g *Generator) Combine(j *Joint) (*Result, error) {
 		return nil, err
 	}
 	s := j.Scenario
-	r := &Result{Scenario: s, Target: g.cfg.Target.Name(), Began: j.Begin.Add(s.Warmup.Duration), Faults: j.Faults, Refusals: make(map[string]uint64)}
+	r := g.newResult(s, j.Begin.Add(s.Warmup.Duration))
+	r.Faults = j.Faults
 	all := newGauge()
 	for i, part := range j.Shares {
 		if part == nil {
@@ -130,7 +131,7 @@ func (s *Seen) show(r *Result, every time.Duration) {
 	for k := range r.Intervals {
 		to := &r.Intervals[k]
 		if i := seen[to.slot(every)]; i != nil {
-			to.System, to.Memory, to.Disk = i.System, i.Memory, i.Disk
+			to.System, to.Memory, to.Disk, to.Apart = i.System, i.Memory, i.Disk, i.Apart
 		}
 	}
 	r.System = s.watch.system(r.Counts.Ops)

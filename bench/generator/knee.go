@@ -22,6 +22,7 @@ type Search struct {
 // Tried is one rate of a search.
 type Tried struct {
 	Asked  float64   `json:"asked_per_second"` // requests
+	Again  bool      `json:"again,omitempty"`  // the second try of a rate
 	Got    float64   `json:"got_per_second"`
 	Wait   Quantiles `json:"latency_ms"`
 	Holds  bool      `json:"holds"`
@@ -31,11 +32,12 @@ type Tried struct {
 
 // Knee is what a search has found.
 type Knee struct {
-	Rate    float64 `json:"requests_per_second"` // the highest that held; 0: none did
-	Above   float64 `json:"above"`               // the lowest that did not; 0: all did
-	Limited bool    `json:"limited"`             // by the generator, and not by the target
-	Tried   []Tried `json:"tried"`
-	Last    *Result `json:"last"` // of the highest that held, or of the last that was tried, with the verdict
+	Rate    float64  `json:"requests_per_second"` // the highest that held; 0: none did
+	Above   float64  `json:"above"`               // the lowest that did not; 0: all did
+	Limited []string `json:"limited,omitempty"`   // why that may have been the generator, and not the target
+	Stopped bool     `json:"stopped,omitempty"`   // before it was found
+	Tried   []Tried  `json:"tried"`               // those that did not hold at the first try twice
+	Last    *Result  `json:"last"`                // of the highest that held, or of the last that was tried, with the verdict
 }
 
 // minRequests are what a rate is judged by at least.
@@ -71,7 +73,7 @@ func (g *Generator) Knee(ctx context.Context, s Search) (*Knee, error) {
 }
 
 // Seek looks for the highest rate at which the objective holds: it doubles the rate until it does not, and then halves what lies between. A rate
-// that failed is tried once more, for machines stutter. The books are verified at the end, which may take so long. When the context ends, what was
+// that failed is tried once more, for machines stutter: it holds if it does then. The books are verified at the end, which may take so long. When the context ends, what was
 // found so far is returned.
 func Seek(ctx context.Context, l Loader, base *scenario.Scenario, s Search, verify time.Duration) (*Knee, error) {
 	if err := s.Validate(); err != nil {
@@ -81,30 +83,40 @@ func Seek(ctx context.Context, l Loader, base *scenario.Scenario, s Search, veri
 	var failed error
 	for rate := s.From; len(k.Tried) < maxTries && ctx.Err() == nil && rate > 0; rate = s.next(k) {
 		t, err := s.try(ctx, l, base, rate)
-		if err == nil && !t.Holds && ctx.Err() == nil {
+		if err == nil && !t.Holds && !t.Result.Stopped {
 			k.note(&s, t)
 			t, err = s.try(ctx, l, base, rate)
+			t.Again = true
 		}
 		if err != nil {
 			failed = err
 			break
 		}
-		k.note(&s, t)
-		if t.Holds {
-			k.Rate, k.Last = rate, t.Result
-		} else if ctx.Err() == nil {
-			k.Above, k.Limited = rate, len(t.Result.Saturated) > 0
-		}
-		if k.Rate == 0 {
+		if k.Rate == 0 || t.Holds {
 			k.Last = t.Result
 		}
+		if t.Result.Stopped { // it says nothing about the rate
+			break
+		}
+		k.note(&s, t)
+		if t.Holds {
+			k.Rate = rate
+		} else {
+			k.Above, k.Limited = rate, t.Result.Saturated
+		}
 	}
-	if k.Last == nil {
+	if k.Stopped = ctx.Err() != nil; k.Last == nil {
 		return nil, errors.Join(failed, ctx.Err())
+	}
+	last := *k.Last
+	if last.Stopped = k.Stopped; k.Stopped {
+		verify = min(verify, hasty)
 	}
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), verify)
 	defer cancel()
-	l.Verify(settle, k.Last)
+	l.Verify(settle, &last)
+	last.Stopped = k.Last.Stopped
+	k.Last = &last
 	return k, failed
 }
 
@@ -158,6 +170,6 @@ func (s *Search) try(ctx context.Context, l Loader, base *scenario.Scenario, rat
 	if r.Seconds > 1.1*s.Step.Seconds()+0.1 {
 		t.Why = append(t.Why, fmt.Sprintf("it took %.1f s instead of %v", r.Seconds, s.Step))
 	}
-	t.Holds = len(t.Why) == 0
+	t.Holds = len(t.Why) == 0 && !r.Stopped
 	return t, nil
 }

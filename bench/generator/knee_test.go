@@ -1,6 +1,8 @@
 package generator
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,6 +36,31 @@ func TestKnee(t *testing.T) {
 		if one.Holds != (len(one.Why) == 0) || one.Asked <= 0 {
 			t.Errorf("%+v", one)
 		}
+	}
+}
+
+// TestKneeTries holds that a rate is tried twice before it does not hold, that the limit that is named is that of the rate that did not hold, and that a
+// search that is stopped says so.
+func TestKneeTries(t *testing.T) {
+	p := workload.NewPlan(parse(t, small+"[arrival]\npatience = \"20ms\"\n"))
+	m := newMemory(p)
+	m.pause = 20 * time.Millisecond // three workers: 150 a second at most
+	var tried []Tried
+	s := Search{Objective: objective(t, "p90 < 100ms"), From: 1000, Most: 1000, Step: 200 * time.Millisecond, Precision: 0.9, Tried: func(one Tried) { tried = append(tried, one) }}
+	k, err := New(Config{Plan: p, Target: m}).Knee(t.Context(), s)
+	if err != nil || k.Above == 0 || len(tried) < 2 || tried[0].Again || !tried[1].Again || tried[0].Asked != tried[1].Asked {
+		t.Fatalf("%+v, %v: %+v", k, err, tried)
+	}
+	if got, want := k.Limited, k.Tried[len(k.Tried)-1].Result.Saturated; k.Rate == 0 && !slices.Equal(got, want) {
+		t.Errorf("limited by %q, want %q", got, want)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	s.Tried = nil
+	s.Step = time.Hour
+	time.AfterFunc(300*time.Millisecond, cancel)
+	k, err = New(Config{Plan: p, Target: m}).Knee(ctx, s)
+	if err != nil || !k.Stopped || k.Rate != 0 || k.Above != 0 || len(k.Tried) != 0 || !k.Last.Stopped {
+		t.Errorf("stopped: %+v, %v", k, err)
 	}
 }
 

@@ -57,7 +57,7 @@ func (m *memory) Connect(int) (Session, error) {
 	if m.down {
 		return nil, errors.New("nobody is there")
 	}
-	return &memorySession{m}, nil
+	return &memorySession{memory: m}, nil
 }
 
 func (m *memory) Books(context.Context) (*workload.Books, error) {
@@ -111,16 +111,21 @@ func (m *memory) Freeze(stopped bool) error {
 
 func (m *memory) Slow(time.Duration) error { return ErrNoFault }
 
-type memorySession struct{ *memory }
+type memorySession struct {
+	*memory
+	gone atomic.Bool
+}
 
 func (s *memorySession) Close() error { return nil }
+
+func (s *memorySession) Abort() { s.gone.Store(true) }
 
 // nth says whether it is the turn of something that happens to one of n.
 func (m *memory) nth(n int) bool { return n > 0 && m.n%n == 0 }
 
 func (s *memorySession) Do(r *workload.Request, deadline time.Time) error {
 	for s.stall.Load() {
-		if time.Now().After(deadline) {
+		if time.Now().After(deadline) || s.gone.Load() {
 			return errors.New("no answer in time")
 		}
 		time.Sleep(time.Millisecond)

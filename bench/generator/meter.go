@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"regexp"
 	"sync"
 	"time"
 
@@ -45,6 +46,7 @@ type gauge struct {
 	waits   *hdrhistogram.Histogram // from due to answered
 	service *hdrhistogram.Histogram // from sent first to answered
 	late    *hdrhistogram.Histogram // from due to sent, where the worker waited for it to be due
+	queued  *hdrhistogram.Histogram // from due to sent or dropped, where its connection was busy then
 	reasons map[string]uint64       // of attempts without an answer, by the error's text
 }
 
@@ -52,7 +54,7 @@ type gauge struct {
 const maxReasons = 20
 
 func newGauge() *gauge {
-	return &gauge{waits: newWaits(), service: newWaits(), late: newWaits(), reasons: make(map[string]uint64)}
+	return &gauge{waits: newWaits(), service: newWaits(), late: newWaits(), queued: newWaits(), reasons: make(map[string]uint64)}
 }
 
 // drain adds what was measured to others, and forgets it.
@@ -61,7 +63,7 @@ func (g *gauge) drain(into *gauge) {
 	defer g.mu.Unlock()
 	into.counts.add(g.counts)
 	g.counts = counts{}
-	for _, h := range [...]struct{ from, to *hdrhistogram.Histogram }{{g.waits, into.waits}, {g.service, into.service}, {g.late, into.late}} {
+	for _, h := range [...]struct{ from, to *hdrhistogram.Histogram }{{g.waits, into.waits}, {g.service, into.service}, {g.late, into.late}, {g.queued, into.queued}} {
 		if h.from.TotalCount() > 0 {
 			h.to.Merge(h.from)
 			h.from.Reset()
@@ -76,15 +78,38 @@ func (g *gauge) drain(into *gauge) {
 	clear(g.reasons)
 }
 
-// wrong counts an attempt without an answer.
-func (g *gauge) wrong(err error) {
+// sent notes how long after it was due a request of an open loop was sent, or dropped, and whether the connection was free when it was due.
+func (g *gauge) sent(late time.Duration, free, dropped bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.counts.Errors++
-	text := err.Error()
+	if dropped {
+		g.counts.Dropped++
+	}
+	if free {
+		record(g.late, late)
+	} else {
+		record(g.queued, late)
+	}
+}
+
+// ownPort is this side's port in an error of package net, which is another for each connection.
+var ownPort = regexp.MustCompile(`:[0-9]+->`)
+
+// reason is an error's text, the same for all errors of a kind.
+func reason(err error) string {
+	text := ownPort.ReplaceAllString(err.Error(), ":*->")
 	if len(text) > 200 {
 		text = text[:200]
 	}
+	return text
+}
+
+// wrong counts an attempt without an answer.
+func (g *gauge) wrong(err error) {
+	text := reason(err)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.counts.Errors++
 	if _, ok := g.reasons[text]; !ok && len(g.reasons) >= maxReasons {
 		text = "others"
 	}

@@ -24,8 +24,7 @@ func (g *Generator) Prepare(s *scenario.Scenario) (*Prepared, error) {
 	}
 	for i, src := range g.sources {
 		w := &worker{number: g.numbers[i], scenario: s, target: g.cfg.Target, source: src, gauge: newGauge()}
-		var err error
-		if w.session, err = g.cfg.Target.Connect(w.number); err != nil {
+		if _, err := w.line.get(func() (Session, error) { return g.cfg.Target.Connect(w.number) }); err != nil {
 			p.Close()
 			return nil, fmt.Errorf("connecting to %s: %w", g.cfg.Target.Name(), err)
 		}
@@ -40,7 +39,7 @@ func (g *Generator) Prepare(s *scenario.Scenario) (*Prepared, error) {
 // Close hangs up: the load will not be.
 func (p *Prepared) Close() {
 	for _, w := range p.workers {
-		_ = w.session.Close() // nothing was asked of it
+		w.line.drop()
 	}
 	p.workers = nil
 }

@@ -25,15 +25,19 @@ type Result struct {
 	Requests  float64           `json:"requests_per_second"`
 	Wait      Quantiles         `json:"latency_ms"` // from due to answered, retries included
 	Service   Quantiles         `json:"service_ms"` // from sent first to answered
-	Late      Quantiles         `json:"late_ms"`    // from due to sent, with the connection free: the generator's error
+	Late      Quantiles         `json:"late_ms"`    // from due to sent, with the connection free: the generator's error. N is 0 where none ever was
+	Queued    Quantiles         `json:"queued_ms"`  // from due to sent or dropped, with the connection busy: part of the latency
 	Errors    map[string]uint64 `json:"errors"`     // attempts without an answer, by why
 	Refusals  map[string]uint64 `json:"refusals"`   // ops, by the target's word
 	Intervals []Interval        `json:"intervals"`
 	Faults    []Happened        `json:"faults,omitempty"`
 
 	Generator Use     `json:"generator"`
-	System    *Use    `json:"system,omitempty"` // the target's, if it can be told apart
-	Agents    []Agent `json:"agents,omitempty"` // that made the load, if this process did not
+	System    *Use    `json:"system,omitempty"`        // the target's, if it can be told apart
+	Inside    bool    `json:"target_inside,omitempty"` // the target runs in the generator's process
+	Agents    []Agent `json:"agents,omitempty"`        // that made the load, if this process did not
+
+	Durability string `json:"durability,omitempty"` // of what the target acknowledges. Empty: it syncs to disk before each answer
 
 	Saturated []string  `json:"saturated,omitempty"` // why the figures may be the generator's, and not the target's
 	Resolved  uint64    `json:"resolved"`            // requests whose outcome was learnt when the load was over
@@ -41,9 +45,9 @@ type Result struct {
 	Held      []Held    `json:"thresholds"`
 	Histogram Histogram `json:"histogram"` // of latencies
 
-	waits, service, late *hdrhistogram.Histogram
-	between              [][]byte  // see Share
-	start                time.Time // when the workers really began
+	waits, service, late, queued *hdrhistogram.Histogram
+	between                      [][]byte  // see Share
+	start                        time.Time // when the workers really began
 }
 
 // Counts are sums over what was measured.
@@ -82,16 +86,26 @@ type Interval struct {
 	System  float64 `json:"system_cpu"`    // cores, of the target
 	Memory  int64   `json:"system_memory"` // bytes
 	Disk    int64   `json:"system_disk"`   // bytes
+	Apart   Apart   `json:"system_is,omitempty"`
 }
+
+// Apart says whether an interval's figures of the target are known.
+type Apart string
+
+const (
+	Measured Apart = ""
+	Within   Apart = "inside"  // the target runs in the generator's process
+	Hidden   Apart = "unknown" // it cannot be looked at, or could not just then
+)
 
 // Use is what was used while it was measured.
 type Use struct {
 	CPU      float64 `json:"cpu_seconds"`
 	Cores    float64 `json:"cores"` // CPU in the time
 	Memory   int64   `json:"memory_bytes,omitempty"`
-	Disk     int64   `json:"disk_bytes,omitempty"`    // by which it has grown
-	PerOpCPU float64 `json:"cpu_us_per_op,omitempty"` // microseconds
-	PerOpDsk float64 `json:"disk_bytes_per_op,omitempty"`
+	Disk     int64   `json:"disk_bytes,omitempty"`        // by which it has grown
+	PerOpCPU float64 `json:"cpu_us_per_op,omitempty"`     // microseconds
+	PerOpDsk float64 `json:"disk_bytes_per_op,omitempty"` // 0: not measured, for it has not grown
 }
 
 // Agent is one of several generators.
@@ -125,6 +139,7 @@ type Held struct {
 	Threshold string  `json:"threshold"`
 	Measured  float64 `json:"measured"` // times in microseconds, shares in a hundred
 	Holds     bool    `json:"holds"`
+	Nothing   bool    `json:"not_measured,omitempty"` // there was nothing that it could be about
 }
 
 // Histogram is how many latencies there are up to a value, in microseconds.
@@ -154,8 +169,9 @@ func barsOf(h *hdrhistogram.Histogram) (all Histogram) {
 func (r *Result) sum(g *gauge) {
 	c := g.counts
 	r.Counts = Counts{c.Requests, c.Ops, c.Refused, c.Failed, c.Dropped, c.Retried, c.Errors}
-	r.waits, r.service, r.late = g.waits, g.service, g.late
-	r.Wait, r.Service, r.Late, r.Histogram = quantilesOf(g.waits), quantilesOf(g.service), quantilesOf(g.late), barsOf(g.waits)
+	r.waits, r.service, r.late, r.queued = g.waits, g.service, g.late, g.queued
+	r.Wait, r.Service, r.Late, r.Queued = quantilesOf(g.waits), quantilesOf(g.service), quantilesOf(g.late), quantilesOf(g.queued)
+	r.Histogram = barsOf(g.waits)
 	r.Errors = maps.Clone(g.reasons)
 	if r.Seconds > 0 {
 		r.Rate, r.Requests = float64(c.Ops)/r.Seconds, float64(c.Requests)/r.Seconds
@@ -166,8 +182,8 @@ func (r *Result) sum(g *gauge) {
 func (r *Result) judge() {
 	r.Held = nil
 	for _, t := range r.Scenario.Thresholds {
-		v := r.measure(t.Measure)
-		r.Held = append(r.Held, Held{Threshold: t.Text, Measured: v, Holds: t.Holds(v) && (t.Unit() != scenario.Time || r.timed(t.Measure))})
+		v, nothing := r.measure(t.Measure), t.Unit() == scenario.Time && !r.timed(t.Measure)
+		r.Held = append(r.Held, Held{Threshold: t.Text, Measured: v, Holds: t.Holds(v) && !nothing, Nothing: nothing})
 	}
 }
 
@@ -207,13 +223,16 @@ func (r *Result) measure(name string) float64 {
 	return 1000 * map[string]float64{"p50": q.P50, "p90": q.P90, "p99": q.P99, "p999": q.P999, "max": q.Max}[name]
 }
 
-// Passed says whether the books agree and every threshold holds.
+// Passed says whether the load came to its end, was answered, the books agree and every threshold holds.
 func (r *Result) Passed() bool {
-	return r.Verdict.Agree && r.Failed == "" && !slices.ContainsFunc(r.Held, func(h Held) bool { return !h.Holds }) &&
+	return r.Verdict.Agree && !r.Stopped && !r.silent() && r.Failed == "" && !slices.ContainsFunc(r.Held, func(h Held) bool { return !h.Holds }) &&
 		!slices.ContainsFunc(r.Faults, func(h Happened) bool { return h.Err != "" })
 }
 
-// Failures are what did not hold, in words.
+// silent says that requests were sent, and none was answered.
+func (r *Result) silent() bool { return r.Counts.Requests == 0 && r.Counts.Errors+r.Counts.Dropped > 0 }
+
+// Failures are what did not hold, in words. Of a load that was stopped no threshold is judged.
 func (r *Result) Failures() (all []string) {
 	if r.Verdict.Unverified != "" {
 		all = append(all, "the books could not be verified: "+r.Verdict.Unverified)
@@ -227,6 +246,12 @@ func (r *Result) Failures() (all []string) {
 			all = append(all, fmt.Sprintf("the fault %s did not happen: %s", h.Kind, h.Err))
 		}
 	}
+	if r.silent() {
+		all = append(all, "the target has answered nothing")
+	}
+	if r.Stopped {
+		return append(all, fmt.Sprintf("it was stopped, when %.1f s of %v were measured", r.Seconds, r.Scenario.Length()))
+	}
 	for _, h := range r.Held {
 		if !h.Holds {
 			all = append(all, fmt.Sprintf("%s does not hold: %s", h.Threshold, h.InWords()))
@@ -237,6 +262,9 @@ func (r *Result) Failures() (all []string) {
 
 // InWords is what was measured, with its unit.
 func (h Held) InWords() string {
+	if h.Nothing {
+		return "not measured"
+	}
 	var t scenario.Threshold
 	if err := t.UnmarshalText([]byte(h.Threshold)); err != nil {
 		return fmt.Sprint(h.Measured)

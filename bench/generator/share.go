@@ -22,6 +22,7 @@ type Share struct {
 	Waits     []byte            `json:"waits"` // HdrHistogram's compressed form, version 2, of microseconds
 	Service   []byte            `json:"service"`
 	Late      []byte            `json:"late"`
+	Queued    []byte            `json:"queued"`
 	Intervals []Interval        `json:"intervals"`
 	Between   [][]byte          `json:"between"` // the latencies of each interval, in the same form
 	Generator Use               `json:"generator"`
@@ -48,7 +49,7 @@ func (r *Result) share(begin time.Time, failed error) (*Share, error) {
 	for _, h := range []struct {
 		from *hdrhistogram.Histogram
 		to   *[]byte
-	}{{r.waits, &s.Waits}, {r.service, &s.Service}, {r.late, &s.Late}} {
+	}{{r.waits, &s.Waits}, {r.service, &s.Service}, {r.late, &s.Late}, {r.queued, &s.Queued}} {
 		if *h.to, err = encode(h.from); err != nil {
 			return nil, fmt.Errorf("writing a histogram: %w", err)
 		}
@@ -63,7 +64,7 @@ func (r *Result) take(all *gauge, part *Share) error {
 	for _, h := range []struct {
 		from []byte
 		to   *hdrhistogram.Histogram
-	}{{part.Waits, all.waits}, {part.Service, all.service}, {part.Late, all.late}} {
+	}{{part.Waits, all.waits}, {part.Service, all.service}, {part.Late, all.late}, {part.Queued, all.queued}} {
 		one, err := hdrhistogram.Decode(h.from)
 		if err != nil {
 			return fmt.Errorf("reading a histogram: %w", err)

@@ -38,6 +38,22 @@ type Session interface {
 	Close() error
 }
 
+// Aborter is what a session has beside, if another goroutine can end a Do that is under way, which then returns an error soon. Nothing is asked of the
+// session afterwards.
+type Aborter interface{ Abort() }
+
+// Traits are what one has to know of a target to read its figures.
+type Traits struct {
+	Inside     bool   // it runs in the generator's process: what it uses is in the generator's share
+	Durability string // of what it acknowledges. Empty: it syncs to disk before each answer
+}
+
+// Described is what a target has beside, if there is something to know.
+type Described interface{ Traits() Traits }
+
+// ErrAway is returned, wrapped, where a target is not there, or does not answer.
+var ErrAway = errors.New("the target does not answer")
+
 // Process is what a target has beside, if it runs in a process that the suite started: faults need it.
 type Process interface {
 	Kill() error                   // as a crash does

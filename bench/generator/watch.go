@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/millrace/millrace/bench/scenario"
 )
 
@@ -18,11 +19,14 @@ type watch struct {
 
 	all       *gauge
 	intervals []Interval
-	keep      bool     // what intervals are merged by
-	between   [][]byte // the histogram of each interval
+	recent    *hdrhistogram.Histogram // the latencies of the last interval
+	keep      bool                    // what intervals are merged by
+	between   [][]byte                // the histogram of each interval
 	last      time.Time
 	cpu       time.Duration // of this process at last
-	using     Using         // of the target at last
+	inside    bool          // the target runs in this process
+	using     Using         // of the target when it was known last
+	asked     time.Time     // which was then
 	first     *mark         // at the end of the warm-up
 	end       mark
 }
@@ -38,8 +42,11 @@ type mark struct {
 func (g *Generator) newWatch(s *scenario.Scenario, warm time.Time, workers []*worker) *watch {
 	w := &watch{target: g.cfg.Target, live: g.cfg.Live, workers: workers, warm: warm, every: g.every(s), all: newGauge(), last: time.Now()}
 	w.keep = g.shared
+	if t, ok := w.target.(Described); ok {
+		w.inside = t.Traits().Inside
+	}
 	m := w.mark()
-	w.cpu, w.using = m.cpu, m.using
+	w.cpu, w.using, w.asked = m.cpu, m.using, m.at
 	return w
 }
 
@@ -62,7 +69,7 @@ func (w *watch) mark() mark {
 func (w *watch) run(ctx context.Context) {
 	for {
 		more := sleep(ctx, time.Until(w.next()))
-		w.interval()
+		w.interval(!more)
 		if !more {
 			return
 		}
@@ -82,11 +89,9 @@ func (w *watch) next() time.Time {
 	return w.warm.Add(next)
 }
 
-func (w *watch) interval() {
+// interval ends one. The final one is what is left: a short rest is part of the interval before it.
+func (w *watch) interval(final bool) {
 	m := w.mark()
-	if !m.known { // it is down, say; when it is there again, it has not used all of it at once
-		m.using = Using{CPU: w.using.CPU, Disk: w.using.Disk}
-	}
 	g := newGauge()
 	for _, k := range w.workers {
 		k.gauge.drain(g)
@@ -94,31 +99,67 @@ func (w *watch) interval() {
 	long := m.at.Sub(w.last).Seconds()
 	i := Interval{
 		At: m.at.Sub(w.warm).Seconds(), Seconds: long, Ops: g.counts.Ops, Refused: g.counts.Refused, Errors: g.counts.Errors, Dropped: g.counts.Dropped,
-		P50: float64(g.waits.ValueAtQuantile(50)) / 1000, P99: float64(g.waits.ValueAtQuantile(99)) / 1000, Max: float64(g.waits.Max()) / 1000,
-		Memory: m.using.Memory, Disk: m.using.Disk,
 	}
 	if long > 0 {
 		i.CPU = (m.cpu - w.cpu).Seconds() / long
-		i.System = max((m.using.CPU-w.using.CPU).Seconds()/long, 0) // less than none: it was started again
 	}
+	w.about(&i, &m)
+	n := len(w.intervals)
+	rest := final && n > 0 && long < w.every.Seconds()/2 && w.intervals[n-1].At > w.intervals[n-1].Seconds/2
+	if rest {
+		n--
+		i = w.intervals[n].with(i)
+	} else {
+		w.recent = newWaits()
+	}
+	w.recent.Merge(g.waits)
+	i.P50, i.P99, i.Max = float64(w.recent.ValueAtQuantile(50))/1000, float64(w.recent.ValueAtQuantile(99))/1000, float64(w.recent.Max())/1000
+	w.intervals = append(w.intervals[:n], i)
 	if w.keep {
-		text, err := encode(g.waits)
+		text, err := encode(w.recent)
 		if err != nil {
 			text = nil // it cannot be merged then, which is said when it is
 		}
-		w.between = append(w.between, text)
+		w.between = append(w.between[:n], text)
 	}
-	w.last, w.cpu, w.using = m.at, m.cpu, m.using
+	w.last, w.cpu, w.end = m.at, m.cpu, m
 	g.drain(w.all)
 	if w.first == nil && !m.at.Before(w.warm) {
 		w.first = &m
 		w.all.reasons = make(map[string]uint64) // of the warm-up
 		w.all.counts.Errors = 0
 	}
-	w.intervals, w.end = append(w.intervals, i), m
-	if w.live != nil {
+	if w.live != nil && !rest {
 		w.live(i)
 	}
+}
+
+// about adds what the target has used in an interval. After a time in which that was not known it is the mean since it was.
+func (w *watch) about(i *Interval, m *mark) {
+	switch {
+	case w.inside:
+		i.Apart = Within
+		return
+	case !m.known:
+		i.Apart, i.Disk = Hidden, w.using.Disk
+		return
+	}
+	m.using.CPU = max(m.using.CPU, w.using.CPU) // less: a process has ended whose share nobody has taken down
+	if long := m.at.Sub(w.asked).Seconds(); long > 0 {
+		i.System = (m.using.CPU - w.using.CPU).Seconds() / long
+	}
+	i.Memory, i.Disk = m.using.Memory, m.using.Disk
+	w.using, w.asked = m.using, m.at
+}
+
+// with is an interval and the rest that follows it, but for the latencies.
+func (i Interval) with(rest Interval) Interval {
+	both := rest
+	both.Seconds = i.Seconds + rest.Seconds
+	both.Ops, both.Refused, both.Errors, both.Dropped = i.Ops+rest.Ops, i.Refused+rest.Refused, i.Errors+rest.Errors, i.Dropped+rest.Dropped
+	mean := func(a, b float64) float64 { return (a*i.Seconds + b*rest.Seconds) / max(both.Seconds, 1e-9) }
+	both.CPU, both.System = mean(i.CPU, rest.CPU), mean(i.System, rest.System)
+	return both
 }
 
 // finish puts it all into the result.
@@ -134,16 +175,22 @@ func (w *watch) finish(r *Result) {
 // use is what was used for so many ops since the warm-up was over.
 func (w *watch) use(cpu time.Duration, ops uint64) Use {
 	long := max(w.end.at.Sub(w.first.at).Seconds(), 1e-9)
-	return Use{CPU: cpu.Seconds(), Cores: cpu.Seconds() / long, PerOpCPU: cpu.Seconds() * 1e6 / float64(max(ops, 1))}
+	u := Use{CPU: cpu.Seconds(), Cores: cpu.Seconds() / long}
+	if ops > 0 {
+		u.PerOpCPU = cpu.Seconds() * 1e6 / float64(ops)
+	}
+	return u
 }
 
 // system is what the target has used; nil: nobody knows.
 func (w *watch) system(ops uint64) *Use {
-	if w.first == nil || !w.first.known || !w.end.known || w.end.using.CPU < w.first.using.CPU {
+	if w.inside || w.first == nil || !w.first.known || !w.asked.After(w.first.at) {
 		return nil
 	}
-	u := w.use(w.end.using.CPU-w.first.using.CPU, ops)
-	u.Memory, u.Disk = w.end.using.Memory, w.end.using.Disk-w.first.using.Disk
-	u.PerOpDsk = float64(u.Disk) / float64(max(ops, 1))
+	u := w.use(w.using.CPU-w.first.using.CPU, ops)
+	u.Memory = w.using.Memory
+	if grown := w.using.Disk - w.first.using.Disk; grown > 0 { // files are reserved ahead, and old ones removed: in a short time it may not grow at all
+		u.Disk, u.PerOpDsk = grown, float64(grown)/float64(max(ops, 1))
+	}
 	return &u
 }

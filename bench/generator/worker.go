@@ -10,13 +10,13 @@ import (
 	"github.com/millrace/millrace/bench/workload"
 )
 
-// worker has one connection, and payers of its own. Its fields are its goroutine's, but for gauge and vanish.
+// worker has one connection, and payers of its own. Its fields are its goroutine's, but for line, gauge and vanish.
 type worker struct {
 	number   int
 	scenario *scenario.Scenario
 	target   Target
 	source   *workload.Source
-	session  Session // nil: there is none at the moment
+	line     line
 	arrivals *arrivals
 	began    time.Time
 	gauge    *gauge
@@ -27,17 +27,21 @@ type worker struct {
 // warm says whether a time is behind the warm-up.
 func (w *worker) warm(at time.Time) bool { return at.Sub(w.began) >= w.scenario.Warmup.Duration }
 
+// overtime is how long after the load's end, and an open loop's patience, a request is still sent again. What is not answered then is left to the
+// settling, or a target that is gone would be waited for as long as a scenario's retries take.
+const overtime = 30 * time.Second
+
 // run sends requests until the end.
 func (w *worker) run(ctx context.Context) {
+	s := w.scenario
+	ctx, cancel := context.WithDeadline(ctx, w.began.Add(s.Warmup.Duration+s.Length()+s.Arrival.Patience.Duration+overtime))
+	defer cancel()
 	if w.arrivals != nil {
 		w.open(ctx)
 	} else {
 		w.closed(ctx)
 	}
-	if w.session != nil {
-		_ = w.session.Close() // what it had to say, it has said
-		w.session = nil
-	}
+	w.line.drop()
 }
 
 func (w *worker) closed(ctx context.Context) {
@@ -58,25 +62,20 @@ func (w *worker) open(ctx context.Context) {
 		}
 		due := w.began.Add(at)
 		now := time.Now()
-		if wait := due.Sub(now); wait > 0 {
+		free := due.After(now)
+		if free {
 			if !sleepUntil(ctx, due) {
 				return
 			}
 			now = time.Now()
-			if w.warm(due) {
-				w.gauge.mu.Lock()
-				record(w.gauge.late, now.Sub(due))
-				w.gauge.mu.Unlock()
-			}
-		} else if -wait > w.scenario.Arrival.Patience.Duration {
-			if w.warm(due) {
-				w.gauge.mu.Lock()
-				w.gauge.counts.Dropped++
-				w.gauge.mu.Unlock()
-			}
-			continue
 		}
-		w.send(ctx, due, now)
+		dropped := !free && now.Sub(due) > w.scenario.Arrival.Patience.Duration
+		if w.warm(due) {
+			w.gauge.sent(now.Sub(due), free, dropped)
+		}
+		if !dropped {
+			w.send(ctx, due, now)
+		}
 	}
 }
 
@@ -130,7 +129,7 @@ func (w *worker) attempt(ctx context.Context, r *workload.Request, most int) (an
 			retried++
 		}
 		r.Forget()
-		err := w.once(r)
+		err := w.once(ctx, r)
 		if err == nil {
 			return true, retried
 		}
@@ -142,21 +141,26 @@ func (w *worker) attempt(ctx context.Context, r *workload.Request, most int) (an
 	return false, retried
 }
 
-// once sends a request on the connection, which it makes anew if the last has failed.
-func (w *worker) once(r *workload.Request) (err error) {
-	if w.session == nil {
-		if w.session, err = w.target.Connect(w.number); err != nil {
-			w.session = nil
-			return err
-		}
+// once sends a request on the connection, which it makes anew if the last has failed. The context bounds it by its deadline alone: a request that is
+// under way when somebody has had enough has its grace.
+func (w *worker) once(ctx context.Context, r *workload.Request) error {
+	session, err := w.line.get(func() (Session, error) { return w.target.Connect(w.number) })
+	if err != nil {
+		return err
 	}
 	deadline := time.Now().Add(w.scenario.Retry.Timeout.Duration)
+	if last, ok := ctx.Deadline(); ok && last.Before(deadline) {
+		deadline = last
+	}
 	if w.vanish.CompareAndSwap(true, false) {
 		deadline = time.Now().Add(vanishAfter)
 	}
-	if err = w.session.Do(r, deadline); err != nil && !errors.Is(err, ErrBusy) {
-		_ = w.session.Close() // it has failed already
-		w.session = nil
+	if err = session.Do(r, deadline); err == nil {
+		return nil
+	}
+	err = w.line.why(err)
+	if !errors.Is(err, ErrBusy) {
+		w.line.drop()
 	}
 	return err
 }

@@ -181,7 +181,12 @@ func (c *charted) cores() *chart {
 	all := []series{over(c.r, "generator", 1, func(i *generator.Interval) float64 { return i.CPU })}
 	about := fmt.Sprintf("CPU over time: on the whole %s cores of the generator", short(c.r.Generator.Cores))
 	if c.r.System != nil {
-		all = append([]series{over(c.r, "target", 0, func(i *generator.Interval) float64 { return i.System })}, all...)
+		all = append([]series{over(c.r, "target", 0, func(i *generator.Interval) float64 {
+			if i.Apart != generator.Measured {
+				return math.NaN()
+			}
+			return i.System
+		})}, all...)
 		about += fmt.Sprintf(", %s of %s", short(c.r.System.Cores), c.of)
 	}
 	title := "CPU"

@@ -50,6 +50,11 @@ func Compare(old, later *Report) *Comparison {
 		for j := range later.Targets {
 			a, b := &old.Targets[i], &later.Targets[j]
 			if a.Key == b.Key || len(old.Targets) == 1 && len(later.Targets) == 1 {
+				for _, t := range []*Target{a, b} {
+					if stopped := len(t.results()) - len(t.complete()); stopped > 0 {
+						c.Notes = append(c.Notes, fmt.Sprintf("%s: of %d rounds %d were stopped, and are not compared", t.Name, len(t.results()), stopped))
+					}
+				}
 				c.Targets = append(c.Targets, Compared{Old: a.Name, New: b.Name, Rows: changes(a, b)})
 			}
 		}
@@ -86,7 +91,11 @@ func differences(old, later *Report) (all []string) {
 	return all
 }
 
+// changes are those of all measures. Rounds that were stopped are left out.
 func changes(a, b *Target) (rows []Change) {
+	if len(a.complete()) == 0 || len(b.complete()) == 0 {
+		return nil
+	}
 	for i := range measures {
 		m := &measures[i]
 		old, later := a.values(m), b.values(m)

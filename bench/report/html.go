@@ -51,6 +51,7 @@ type pageTarget struct {
 	Round      int // whose charts they are
 	Reasons    []reason
 	Faults     []pageFault
+	Durability string // of what it acknowledges; empty: as everybody's
 	Resolved   uint64
 }
 
@@ -131,6 +132,7 @@ func (r *Report) page() (*page, error) {
 			}
 			p.Stopped = p.Stopped || one.Stopped
 			q.Resolved += one.Resolved
+			q.Durability = one.Durability
 			if one == middle {
 				q.Round, q.Faults = n+1, faults(one)
 			}

@@ -85,10 +85,14 @@ func (l *Live) Interval(i generator.Interval) {
 	if !warming(&i) {
 		payments = fmt.Sprintf("%9s ops/s   p50 %s   p99 %s   max %s ms", short(rateOf(&i)), short(i.P50), short(i.P99), short(i.Max))
 	}
+	used := coresOf(&i)
+	if i.Apart == generator.Measured {
+		used = fmt.Sprintf("cores: generator %.2f   target %.2f   target's memory %s", i.CPU, i.System, bytesText(i.Memory))
+	}
 	l.draw([]string{
 		l.head(), l.progress(&i), payments,
 		fmt.Sprintf("refused %d   without an answer %d   dropped %d", l.refused, l.errors, l.dropped),
-		fmt.Sprintf("cores: generator %.2f   target %.2f   target's memory %s", i.CPU, i.System, bytesText(i.Memory)),
+		used,
 	})
 }
 
@@ -182,13 +186,24 @@ func (l *Live) erase() {
 	l.block = nil
 }
 
+// coresOf is who has used how many cores in an interval.
+func coresOf(i *generator.Interval) string {
+	switch i.Apart {
+	case generator.Within:
+		return fmt.Sprintf("%.2f cores, generator and target in one process", i.CPU)
+	case generator.Hidden:
+		return fmt.Sprintf("generator %.2f cores, target not known", i.CPU)
+	}
+	return fmt.Sprintf("generator %.2f, target %.2f cores", i.CPU, i.System)
+}
+
 // intervalLine is an interval in a line.
 func intervalLine(i generator.Interval) string {
 	phase := fmt.Sprintf("%5.0f s", i.At)
 	if warming(&i) {
-		return fmt.Sprintf("warm-up  generator %.2f, target %.2f cores", i.CPU, i.System)
+		return "warm-up  " + coresOf(&i)
 	}
-	line := fmt.Sprintf("%s  %10.0f ops/s  p50 %8.2f  p99 %8.2f  max %8.2f ms  generator %.2f, target %.2f cores", phase, rateOf(&i), i.P50, i.P99, i.Max, i.CPU, i.System)
+	line := fmt.Sprintf("%s  %10.0f ops/s  p50 %8.2f  p99 %8.2f  max %8.2f ms  %s", phase, rateOf(&i), i.P50, i.P99, i.Max, coresOf(&i))
 	if i.Errors+i.Refused+i.Dropped > 0 {
 		line += fmt.Sprintf("  errors %d, refused %d, dropped %d", i.Errors, i.Refused, i.Dropped)
 	}

@@ -38,9 +38,7 @@ var measures = []measure{
 	{"target_cores", "target's CPU", "cores", 0, true, func(r *generator.Result) (float64, bool) { return system(r).Cores, r.System != nil }},
 	{"target_cpu_us_per_op", "target's CPU per op", "µs", -1, false, func(r *generator.Result) (float64, bool) { return system(r).PerOpCPU, r.System != nil }},
 	{"target_memory_mb", "target's memory", "MB", -1, true, func(r *generator.Result) (float64, bool) { return float64(system(r).Memory) / 1e6, r.System != nil }},
-	{"target_disk_bytes_per_op", "target's disk per op", "B", -1, true, func(r *generator.Result) (float64, bool) {
-		return system(r).PerOpDsk, r.System != nil && system(r).Disk > 0 // less: a start has removed what an earlier one had reserved
-	}},
+	{"target_disk_bytes_per_op", "target's disk per op", "B", -1, true, func(r *generator.Result) (float64, bool) { return system(r).PerOpDsk, system(r).PerOpDsk > 0 }},
 	{"generator_cores", "generator's CPU", "cores", 0, true, func(r *generator.Result) (float64, bool) { return r.Generator.Cores, r.Generator.CPU > 0 }},
 	{"generator_cpu_us_per_op", "generator's CPU per op", "µs", -1, false, func(r *generator.Result) (float64, bool) { return r.Generator.PerOpCPU, r.Generator.CPU > 0 }},
 }
@@ -56,9 +54,13 @@ func system(r *generator.Result) generator.Use {
 	return *r.System
 }
 
-// values are a measure's, round by round. Rounds that do not have it are left out.
+// values are a measure's, round by round. Rounds that do not have it are left out, and one that was stopped unless there is no other.
 func (t *Target) values(m *measure) (all []float64) {
-	for _, r := range t.results() {
+	rounds := t.complete()
+	if len(rounds) == 0 {
+		rounds = t.results()
+	}
+	for _, r := range rounds {
 		if v, known := m.of(r); known && finite(v) {
 			all = append(all, v)
 		}
@@ -66,10 +68,15 @@ func (t *Target) values(m *measure) (all []float64) {
 	return all
 }
 
-// ratios are one target's values by another's, each within a round.
+// complete are the rounds that came to their end.
+func (t *Target) complete() []*generator.Result {
+	return slices.DeleteFunc(t.results(), func(r *generator.Result) bool { return r.Stopped })
+}
+
+// ratios are one target's values by another's, each within a round that neither was stopped in.
 func ratios(m *measure, of, by *Target) (all []float64) {
 	for i := range min(len(of.Rounds), len(by.Rounds)) {
-		if of.Rounds[i] == nil || by.Rounds[i] == nil {
+		if of.Rounds[i] == nil || by.Rounds[i] == nil || of.Rounds[i].Stopped || by.Rounds[i].Stopped {
 			continue
 		}
 		a, known := m.of(of.Rounds[i])

@@ -46,7 +46,12 @@ func (r *Report) WriteText(w io.Writer) error {
 		_, err := fmt.Fprintln(w, "nothing was measured")
 		return err
 	}
-	fmt.Fprintf(w, "%s, %d rounds from %s%s; medians, and their range\n", plain(one.Scenario.Name), r.rounds(), one.Began.UTC().Format(time.RFC3339), r.early())
+	rounds := "1 round"
+	figures := ""
+	if n := r.rounds(); n > 1 {
+		rounds, figures = fmt.Sprintf("%d rounds", n), "; medians, and their range"
+	}
+	fmt.Fprintf(w, "%s, %s from %s%s%s\n", plain(one.Scenario.Name), rounds, one.Began.UTC().Format(time.RFC3339), r.early(), figures)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, row := range r.rows(false) {
 		fmt.Fprintln(table, "  "+strings.Join(row, "\t")+"\t")
@@ -160,16 +165,35 @@ func (t *Target) saturated() (all []string) {
 	return all
 }
 
+// usedText is what generator and target have used.
+func usedText(r *generator.Result) string {
+	text := fmt.Sprintf("generator %.2f cores, %.3f us/op", r.Generator.Cores, r.Generator.PerOpCPU)
+	switch {
+	case r.Inside:
+		return text + ", with the target, which is in the same process"
+	case r.System == nil:
+		return text + "; target not known"
+	}
+	disk := "disk an op not measured: it has not grown"
+	if r.System.PerOpDsk > 0 {
+		disk = fmt.Sprintf("%.1f bytes of disk an op", r.System.PerOpDsk)
+	}
+	return text + fmt.Sprintf("; target %.2f cores, %.3f us/op, %d MB, %s", r.System.Cores, r.System.PerOpCPU, r.System.Memory/1_000_000, disk)
+}
+
 func writeResult(w io.Writer, t *Target, r *generator.Result) error {
 	fmt.Fprintf(w, "%s against %s, %.1f s from %s%s\n", plain(r.Scenario.Name), plain(t.Name), r.Seconds, r.Began.UTC().Format(time.RFC3339), early(r.Stopped))
 	fmt.Fprintf(w, "  %.0f ops/s in %.0f requests/s\n", r.Rate, r.Requests)
 	for _, q := range []struct {
 		name string
 		q    generator.Quantiles
-	}{{"latency", r.Wait}, {"service", r.Service}, {"late", r.Late}} {
+	}{{"latency", r.Wait}, {"service", r.Service}, {"late", r.Late}, {"queued", r.Queued}} {
 		if q.q.N > 0 {
 			fmt.Fprintf(w, "  %-8s p50 %.2f  p90 %.2f  p99 %.2f  p999 %.2f  max %.2f ms of %d\n", q.name, q.q.P50, q.q.P90, q.q.P99, q.q.P999, q.q.Max, q.q.N)
 		}
+	}
+	if r.Late.N == 0 && r.Queued.N > 0 {
+		fmt.Fprintln(w, "  late     not measured: no connection was free when a request was due")
 	}
 	fmt.Fprintf(w, "  refused %d, failed %d ops; dropped %d requests; %d attempts without an answer, %d tried again, %d resolved afterwards\n",
 		r.Counts.Refused, r.Counts.Failed, r.Counts.Dropped, r.Counts.Errors, r.Counts.Retried, r.Resolved)
@@ -181,14 +205,10 @@ func writeResult(w io.Writer, t *Target, r *generator.Result) error {
 			fmt.Fprintf(w, "  %-8s %d × %s\n", why.word, why.n[text], plain(text))
 		}
 	}
-	fmt.Fprintf(w, "  generator %.2f cores, %.3f us/op", r.Generator.Cores, r.Generator.PerOpCPU)
-	if r.System != nil {
-		fmt.Fprintf(w, "; target %.2f cores, %.3f us/op, %d MB", r.System.Cores, r.System.PerOpCPU, r.System.Memory/1_000_000)
-		if r.System.Disk > 0 {
-			fmt.Fprintf(w, ", %.1f bytes of disk an op", r.System.PerOpDsk)
-		}
+	fmt.Fprintln(w, "  "+usedText(r))
+	if r.Durability != "" {
+		fmt.Fprintf(w, "  durability of what it acknowledges: %s\n", plain(r.Durability))
 	}
-	fmt.Fprintln(w)
 	for _, a := range r.Agents {
 		if a.Lost == "" {
 			fmt.Fprintf(w, "  agent %s: %d requests, %.2f cores, began %.1f ms late\n", plain(a.Name), a.Requests, a.Use.Cores, a.Late)
@@ -198,7 +218,11 @@ func writeResult(w io.Writer, t *Target, r *generator.Result) error {
 		fmt.Fprintf(w, "  saturated: %s\n", plain(s))
 	}
 	if r.Verdict.Agree {
-		fmt.Fprintln(w, "  verified: the books agree with what was acknowledged"+restarted(r))
+		until := ""
+		if r.Stopped {
+			until = " until it was stopped"
+		}
+		fmt.Fprintln(w, "  verified: the books agree with what was acknowledged"+until+restarted(r))
 	}
 	for _, f := range r.Failures() {
 		fmt.Fprintf(w, "  FAILED: %s\n", plain(f))

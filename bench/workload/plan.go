@@ -33,6 +33,7 @@ type Plan struct {
 	sold   []atomic.Int64 // by payee: works
 	owned  []uint64       // bits, by payer and work
 	stride int            // words of owned for each payer
+	open   atomic.Int64   // ops of requests whose outcome is, or was, not known
 }
 
 // NewPlan draws a population.

@@ -13,8 +13,12 @@ var ErrDry = errors.New("the payers' channels are used up: give the scenario mor
 // ErrLied is returned, wrapped, for an answer that cannot be true.
 var ErrLied = errors.New("the target lies")
 
-// maxOpen bounds the requests of a worker whose outcome is not known: when there are more, the target is as good as gone.
-const maxOpen = 10_000
+// What is kept of requests whose outcome is not known is bounded: when there are more, the target is as good as gone. A worker has maxOpen requests, of
+// some 200 bytes each; all workers of a plan have maxOpenOps ops, of 33 bytes each, which is 140 MB, and as much again where they are unlocks.
+const (
+	maxOpen    = 10_000
+	maxOpenOps = 1 << 22
+)
 
 // Source makes the requests of one worker, and takes their outcomes. One goroutine uses it.
 type Source struct {
@@ -30,9 +34,16 @@ type Source struct {
 	reads  float64 // the part of the requests that are a History
 
 	request Request
-	open    []Request // whose outcome is not known
-	Lies    []error   // answers that cannot be true; the first few
+	open    []Request       // whose outcome is, or was, not known
+	sought  map[sought]bool // the works that they asked for
+	Lies    []error         // answers that cannot be true; the first few
 	Tally   Tally
+}
+
+// sought is a work that a payer has asked for.
+type sought struct {
+	payer int
+	work  uint32
 }
 
 // Tally is what has become of the ops of one worker.
@@ -46,7 +57,7 @@ type Tally struct {
 func (p *Plan) Source(worker int) *Source {
 	s := p.Scenario
 	random := rand.New(rand.NewPCG(s.Seed, uint64(worker)+1))
-	src := &Source{plan: p, random: random, worker: worker, Tally: Tally{Refusals: make(map[string]uint64)}}
+	src := &Source{plan: p, random: random, worker: worker, Tally: Tally{Refusals: make(map[string]uint64)}, sought: make(map[sought]bool)}
 	src.own = (s.Population.Payers - worker + s.Workers - 1) / s.Workers
 	src.payer = s.Skew.Payers.Draw(random, src.own)
 	src.payee = p.payees(random)
@@ -185,7 +196,13 @@ func (s *Source) Lost(r *Request) bool {
 	kept := *r
 	kept.Ops, kept.Outcomes = append([]Op(nil), r.Ops...), append([]Outcome(nil), r.Outcomes...)
 	s.open = append(s.open, kept)
-	return len(s.open) < maxOpen
+	for i := range kept.Ops {
+		if op := &kept.Ops[i]; op.Kind == Unlock {
+			s.sought[sought{r.Payer, op.Object}] = true
+		}
+	}
+	all := s.plan.open.Add(int64(len(kept.Ops)))
+	return len(s.open) < maxOpen && all < maxOpenOps
 }
 
 // Open are the requests that nobody has answered, to be sent again as they were: those that Answered takes then are no more.
@@ -273,19 +290,7 @@ func (s *Source) owns(payer int, work uint32) bool {
 }
 
 // askedFor says whether an open request may have bought a work.
-func (s *Source) askedFor(payer int, work uint32) bool {
-	for i := range s.open {
-		if s.open[i].Payer != payer {
-			continue
-		}
-		for _, op := range s.open[i].Ops {
-			if op.Kind == Unlock && op.Object == work {
-				return true
-			}
-		}
-	}
-	return false
-}
+func (s *Source) askedFor(payer int, work uint32) bool { return s.sought[sought{payer, work}] }
 
 // maxLies is how many are kept.
 const maxLies = 10

@@ -26,7 +26,9 @@ func newBenchKneeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "knee SCENARIO",
 		Short: "the highest rate at which an objective holds",
-		Long: "Sends a scenario's requests in an open loop, doubles the rate until an objective does not hold any more, and halves what lies between.\n" +
+		Long: "Sends a scenario's requests in an open loop, doubles the rate until an objective does not hold any more, and halves what lies between. A rate\n" +
+			"at which it does not hold is tried once more, and counts as one at which it does if it does then. Ends with exit code 7 when it holds at no rate,\n" +
+			"or the books do not agree; Ctrl-C ends it with what was found so far, and exit code 130.\n" +
 			"An objective is written as a scenario's thresholds are; the measures: " + strings.Join(scenario.Measures(), ", ") + ".",
 		Example: "  millrace bench knee tips --objective 'p99 < 20ms' --out knee",
 		Args:    cobra.ExactArgs(1),
@@ -61,12 +63,17 @@ func newBenchKneeCommand() *cobra.Command {
 				err = errors.Join(err, kneeFolder(cmd, out, dir, s, objectives, k))
 			}
 			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				err = errors.Join(err, json.NewEncoder(cmd.OutOrStdout()).Encode(k))
-			} else {
-				err = errors.Join(err, kneeText(cmd.OutOrStdout(), s, objectives, k))
+				if err == nil {
+					err = kneeFailed(objectives, k)
+				}
+				if err != nil {
+					err = printed{err}
+				}
+				return errors.Join(err, json.NewEncoder(cmd.OutOrStdout()).Encode(k))
 			}
-			if err == nil && !k.Last.Verdict.Agree {
-				err = fmt.Errorf("%w: %s", bench.ErrFailed, strings.Join(k.Last.Failures(), "; "))
+			err = errors.Join(err, kneeText(cmd.OutOrStdout(), s, objectives, k))
+			if err == nil {
+				err = kneeFailed(objectives, k)
 			}
 			return err
 		},
@@ -99,10 +106,28 @@ func kneeFolder(cmd *cobra.Command, out, dir string, s *scenario.Scenario, objec
 	return nil
 }
 
+// kneeFailed is why a search that came to its end has not found what was looked for, or somebody has ended it.
+func kneeFailed(objectives []string, k *generator.Knee) error {
+	switch v := k.Last.Verdict; {
+	case len(v.Lies) > 0:
+		return fmt.Errorf("%w: %s", bench.ErrFailed, strings.Join(v.Lies, "; "))
+	case k.Stopped:
+		return bench.ErrStopped
+	case !v.Agree:
+		return fmt.Errorf("%w: the books could not be verified: %s", bench.ErrFailed, v.Unverified)
+	case k.Rate == 0:
+		return fmt.Errorf("%w: %s holds at no rate that was tried, down to %.0f requests/s", bench.ErrFailed, strings.Join(objectives, " and "), k.Above)
+	}
+	return nil
+}
+
 func triedLine(w io.Writer, t generator.Tried) {
 	word := "holds"
 	if !t.Holds {
 		word = strings.Join(t.Why, "; ")
+	}
+	if t.Again {
+		word = "tried again: " + word
 	}
 	fmt.Fprintf(w, "%9.0f requests/s  p50 %8.2f  p99 %8.2f  max %8.2f ms  %s\n", t.Asked, t.Wait.P50, t.Wait.P99, t.Wait.Max, word)
 }
@@ -110,6 +135,10 @@ func triedLine(w io.Writer, t generator.Tried) {
 func kneeText(w io.Writer, s *scenario.Scenario, objectives []string, k *generator.Knee) (err error) {
 	held := strings.Join(objectives, " and ")
 	switch {
+	case k.Stopped && k.Rate == 0:
+		_, err = fmt.Fprintf(w, "%s against %s: stopped before %s held at any rate\n", s.Name, k.Last.Target, held)
+	case k.Stopped:
+		_, err = fmt.Fprintf(w, "%s against %s: %s holds up to %.0f requests/s at least: the search was stopped\n", s.Name, k.Last.Target, held, k.Rate)
 	case k.Rate == 0:
 		_, err = fmt.Fprintf(w, "%s against %s: %s holds at no rate that was tried, down to %.0f requests/s\n", s.Name, k.Last.Target, held, k.Above)
 	case k.Above == 0:
@@ -117,8 +146,8 @@ func kneeText(w io.Writer, s *scenario.Scenario, objectives []string, k *generat
 	default:
 		_, err = fmt.Fprintf(w, "%s against %s: %s holds up to %.0f requests/s, and no more at %.0f\n", s.Name, k.Last.Target, held, k.Rate, k.Above)
 	}
-	if err == nil && k.Limited {
-		_, err = fmt.Fprintf(w, "it may be the generator's limit: %s\n", strings.Join(k.Last.Saturated, "; "))
+	if err == nil && len(k.Limited) > 0 {
+		_, err = fmt.Fprintf(w, "at %.0f requests/s it may be the generator's limit: %s\n", k.Above, strings.Join(k.Limited, "; "))
 	}
 	if err == nil && k.Last.Verdict.Agree {
 		_, err = fmt.Fprintln(w, "verified: the books agree with what was acknowledged")

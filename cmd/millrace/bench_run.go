@@ -25,7 +25,8 @@ func newBenchRunCommand() *cobra.Command {
 		Use:   "run SCENARIO",
 		Short: "put a payment system under a load, and hold its books against what it acknowledged",
 		Long: "Runs a scenario: one that comes with the program (" + strings.Join(scenario.Shipped(), ", ") + "), or a TOML file. Ends with exit code 7\n" +
-			"when a threshold does not hold or the books do not agree. Ctrl-C ends it early, with the report so far.\n" +
+			"when a threshold does not hold or the books do not agree. Ctrl-C ends it early, with the report so far and exit code 130, or 7 where the books\n" +
+			"so far do not agree; another Ctrl-C ends it at once, and leaves its folder in --dir.\n" +
 			"With --agent, other machines make the load: all begin within 50 ms, or there is no result. An agent that is lost ends it; see millrace bench agent.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -61,7 +62,11 @@ func newBenchRunCommand() *cobra.Command {
 			}
 			r := report.New(report.ThisMachine(dir), o.Targets, o.Results)
 			r.Machine.Millrace = buildVersion()
-			if err == nil && !r.Passed() {
+			switch {
+			case err != nil:
+			case cmd.Context().Err() != nil && !o.Lied(): // what was measured says nothing about the whole
+				err = bench.ErrStopped
+			case !r.Passed():
 				err = fmt.Errorf("%w: %s", bench.ErrFailed, strings.Join(r.Failures(), "; "))
 			}
 			return errors.Join(to.write(cmd, r), shown(cmd, r, err))

@@ -84,3 +84,49 @@ func TestBenchKilled(t *testing.T) {
 		})
 	}
 }
+
+// exits waits for the end of a bench, and returns its exit code.
+func (s *suite) exits() int {
+	_ = s.cmd.Wait() // the code says it
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// TestBenchInterrupted holds that Ctrl-C ends a load early, with what was measured, a verdict on that, and the exit code of what was interrupted.
+func TestBenchInterrupted(t *testing.T) {
+	scene := fmt.Sprintf(everything, "2h", 0, 1, "binary")
+	for verb, args := range map[string][]string{"run": {"--rounds", "3"}, "knee": {"--from", "200", "--most", "200", "--step", "1h"}} {
+		t.Run(verb, func(t *testing.T) {
+			s := startSuite(t, verb, scene, args...)
+			if verb == "run" {
+				s.loads(t)
+			} else {
+				s.await(t, "a hub", func() bool {
+					hubs, err := proc.Children(s.cmd.Process.Pid)
+					return err == nil && len(hubs) == 1 && strings.Contains(s.text(), "making")
+				})
+			}
+			if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			if code := s.exits(); code != exitInterrupted {
+				t.Errorf("exit code %d\n%s", code, s.text())
+			}
+			if verb != "run" {
+				return
+			}
+			for _, want := range []string{"stopping; settling up to", "stopped before its time", "until it was stopped"} {
+				if !strings.Contains(s.text(), want) {
+					t.Errorf("no %q in\n%s", want, s.text())
+				}
+			}
+		})
+	}
+}
+
+// TestBenchKneeNone holds that a search that finds nothing has failed.
+func TestBenchKneeNone(t *testing.T) {
+	s := startSuite(t, "knee", fmt.Sprintf(everything, "1s", 0, 1, "binary"), "--target", "millrace-inprocess", "--objective", "p50 < 1us", "--from", "100", "--most", "100", "--step", "100ms")
+	if code := s.exits(); code != exitFailed || !strings.Contains(s.text(), "holds at no rate") || strings.Count(s.text(), "tried again") == 0 {
+		t.Errorf("exit code %d\n%s", code, s.text())
+	}
+}

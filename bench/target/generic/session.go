@@ -19,17 +19,23 @@ import (
 type session struct {
 	target *Target
 	client http.Client
+	ctx    context.Context // of all its requests
+	cancel context.CancelFunc
 }
 
 // Close hangs up.
 func (s *session) Close() error {
+	s.cancel()
 	s.client.CloseIdleConnections()
 	return nil
 }
 
+// Abort ends a request that is under way.
+func (s *session) Abort() { s.cancel() }
+
 // Do sends the ops of a request one after the other.
 func (s *session) Do(r *workload.Request, deadline time.Time) error {
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	ctx, cancel := context.WithDeadline(s.ctx, deadline)
 	defer cancel()
 	for i := range r.Ops {
 		if err := s.one(ctx, r, i); err != nil {

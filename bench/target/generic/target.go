@@ -76,11 +76,15 @@ func New(ctx context.Context, plan *workload.Plan) (*Target, error) {
 // Name says where it is.
 func (t *Target) Name() string { return t.name }
 
+// Traits says what nobody knows.
+func (t *Target) Traits() generator.Traits { return generator.Traits{Durability: "not known"} }
+
 // Connect makes a session with a connection of its own, which is made by the first request.
 func (t *Target) Connect(int) (generator.Session, error) { return t.connect(), nil }
 
 func (t *Target) connect() *session {
-	return &session{target: t, client: http.Client{
+	ctx, cancel := context.WithCancel(context.Background())
+	return &session{target: t, ctx: ctx, cancel: cancel, client: http.Client{
 		Transport: &http.Transport{
 			MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1, DisableCompression: true,
 			TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1, as the others
@@ -135,7 +139,7 @@ func (t *Target) read(ctx context.Context) (balances, totals []int64, err error)
 	for k := range readers {
 		wait.Go(func() {
 			s := t.connect()
-			defer s.client.CloseIdleConnections()
+			defer s.Close()
 			for i := k; i < len(balances) && errs[k] == nil; i += readers {
 				balances[i], errs[k] = s.look(ctx, t.about.Balance, "{account}", t.account(i))
 			}
@@ -215,6 +219,10 @@ func (s *session) ask(ctx context.Context, method, path, kind, body string, fill
 		q.Header[strings.ToLower(name)] = []string{fill.Replace(value)}
 	}
 	r, err := s.client.Do(q)
+	var about *url.Error
+	if errors.As(err, &about) {
+		err = about.Err // without the URL, which is another for each op, and may hold a secret
+	}
 	if err != nil {
 		return 0, nil, err
 	}

@@ -57,6 +57,8 @@ const maxLanes = 16
 // session is a worker's, who takes connections from the pool.
 type session struct {
 	target *Target
+	ctx    context.Context // of all that is asked
+	cancel context.CancelFunc
 	values [8][]byte  // of a batch, written over by the next
 	mu     sync.Mutex // held while a refusal is noted, which lanes may do at once
 }
@@ -70,15 +72,23 @@ func (t *Target) Connect(int) (generator.Session, error) {
 		return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	c.Release()
-	return &session{target: t}, nil
+	s := &session{target: t}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
 }
 
-// Close has nothing to do: the connections are the pool's.
-func (s *session) Close() error { return nil }
+// Close leaves the connections to the pool, whose they are.
+func (s *session) Close() error {
+	s.cancel()
+	return nil
+}
+
+// Abort ends what is under way.
+func (s *session) Abort() { s.cancel() }
 
 // Do sends a request as the target's mode says.
 func (s *session) Do(r *workload.Request, deadline time.Time) error {
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	ctx, cancel := context.WithDeadline(s.ctx, deadline)
 	defer cancel()
 	var err error
 	switch {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/millrace/millrace/bench/generator"
@@ -21,6 +22,8 @@ var errLate = errors.New("the answer came too late")
 // session is a worker's.
 type session struct {
 	target *Target
+	gone   chan struct{} // closed when nobody waits any more
+	abort  sync.Once
 
 	balance int64         // of the payer, in this transaction
 	gains   map[int]int64 // by account, in this transaction
@@ -28,6 +31,9 @@ type session struct {
 
 // Close has nothing to do.
 func (s *session) Close() error { return nil }
+
+// Abort ends the waiting for a turn. A transaction that has begun ends soon by itself.
+func (s *session) Abort() { s.abort.Do(func() { close(s.gone) }) }
 
 // Do decides a request in one transaction. It is not interrupted: who does not wait for it gets an error, and it may have been done.
 func (s *session) Do(r *workload.Request, deadline time.Time) error {
@@ -39,6 +45,8 @@ func (s *session) Do(r *workload.Request, deadline time.Time) error {
 	select {
 	case s.target.turn <- struct{}{}:
 		defer func() { <-s.target.turn }()
+	case <-s.gone:
+		return fmt.Errorf("%w: others write", generator.ErrBusy)
 	case <-patience.C:
 		return fmt.Errorf("%w: others write", generator.ErrBusy)
 	}

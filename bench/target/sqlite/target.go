@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"path/filepath"
+	"runtime/debug"
 
 	_ "modernc.org/sqlite" // the driver
 
@@ -183,11 +184,31 @@ func (t *Target) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// Name says which SQLite it is.
-func (t *Target) Name() string { return "sqlite " + t.version }
+// Name says which SQLite it is, and whose translation of it: modernc's is SQLite's C in Go, and slower than the C.
+func (t *Target) Name() string { return "sqlite " + t.version + " (" + translation() + ", pure Go)" }
+
+// module is the driver's.
+const module = "modernc.org/sqlite"
+
+// translation is the driver's module, with its version where the program knows it.
+func translation() string {
+	if b, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range b.Deps {
+			if m.Path == module {
+				return module + " " + m.Version
+			}
+		}
+	}
+	return module
+}
+
+// Traits says that there is no server between.
+func (t *Target) Traits() generator.Traits { return generator.Traits{Inside: true} }
 
 // Connect makes a session, which has no connection of its own.
-func (t *Target) Connect(int) (generator.Session, error) { return &session{target: t}, nil }
+func (t *Target) Connect(int) (generator.Session, error) {
+	return &session{target: t, gone: make(chan struct{})}, nil
+}
 
 // Books reads all balances.
 func (t *Target) Books(ctx context.Context) (*workload.Books, error) {
