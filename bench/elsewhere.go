@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/bench/workload"
 	api "github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/hub/seal"
@@ -33,6 +34,9 @@ type elsewhere struct {
 	cut   uint64        // that the hub keeps of a work's price
 	as    []*api.Client // by account
 }
+
+// probing is how long a hub may take to say that it is there.
+const probing = 10 * time.Second
 
 // askers bounds the requests at once that make the population and read the books.
 const askers = 32
@@ -54,8 +58,12 @@ func newElsewhere(ctx context.Context, c *Config, plan *workload.Plan, where str
 	if err != nil {
 		return nil, err
 	}
-	is, err := operator.Hub(ctx)
+	probe, cancel := context.WithTimeout(ctx, probing)
+	defer cancel()
+	is, err := operator.Hub(probe)
 	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return nil, fmt.Errorf("%w within %v: a hub at %s", generator.ErrAway, probing, t.Address)
 	case err != nil:
 		return nil, err
 	case !is.Dev || is.Registration != "open":
@@ -64,6 +72,7 @@ func newElsewhere(ctx context.Context, c *Config, plan *workload.Plan, where str
 		return nil, fmt.Errorf("%w: it takes batches of %d ops at most", errElsewhere, is.MaxBatchOps)
 	}
 	t.cut = uint64(ledger.FeeOf(ledger.Msat(plan.Scenario.Population.Price), is.FeePPM))
+	announce(c, plan)
 	if err := t.populate(ctx, operator); err != nil {
 		return nil, fmt.Errorf("making accounts, channels and works: %w", err)
 	}

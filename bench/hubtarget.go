@@ -49,7 +49,8 @@ func newHubTarget(ctx context.Context, c *Config, plan *workload.Plan, dir strin
 	if t.rig, err = newRig(ctx, c, dir); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, t.rig.close()) }()
+	rig := t.rig // where it fails, there is no target
+	defer func() { err = errors.Join(err, rig.close()) }()
 	if err := t.populate(ctx); err != nil {
 		return nil, err
 	}

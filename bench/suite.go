@@ -21,6 +21,13 @@ func RunScenario(ctx context.Context, cfg Config, s *scenario.Scenario, target s
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	warning, err := lasts(s)
+	if err != nil {
+		return nil, err
+	}
+	if warning != "" {
+		fmt.Fprintf(cfg.Progress, "warning: %s: %s\n", s.Name, warning)
+	}
 	err = loaded(ctx, cfg, s, target, func(p *workload.Plan, t generator.Target) (err error) {
 		if err := able(s, t); err != nil {
 			return err
@@ -103,13 +110,21 @@ func loaded(ctx context.Context, cfg Config, s *scenario.Scenario, target string
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	plan := workload.NewPlan(s)
-	fmt.Fprintf(cfg.Progress, "%s: making %d accounts, %d channels and %d works\n", s.Name, plan.Accounts(), s.Population.Channels, s.Population.Works)
+	if !kind.there(where) {
+		announce(&cfg, plan)
+	}
 	t, err := kind.start(ctx, &cfg, plan, dir, where)
 	if err != nil {
 		return fmt.Errorf("bench: starting %s: %w", kind.name, err)
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
 	return do(plan, t)
+}
+
+// announce says what population is made.
+func announce(c *Config, p *workload.Plan) {
+	n := p.Scenario.Population
+	fmt.Fprintf(c.Progress, "%s: making %d accounts, %d channels and %d works\n", p.Scenario.Name, p.Accounts(), n.Channels, n.Works)
 }
 
 // able refuses a scenario with faults that a target cannot have: a load without them would be another one.

@@ -28,6 +28,11 @@ type maker struct {
 	start func(ctx context.Context, c *Config, plan *workload.Plan, dir, where string) (generator.Target, error)
 }
 
+// there says whether it is a system that is asked whether it is there, before anything is made in it.
+func (m *maker) there(where string) bool {
+	return m.name == "http" || m.name == "millrace" && where != ""
+}
+
 // makers are the payment systems that a scenario can be run against.
 var makers = [...]maker{
 	{"millrace", true, func(ctx context.Context, c *Config, plan *workload.Plan, dir, where string) (generator.Target, error) {

@@ -77,7 +77,7 @@ const (
 
 // settling is how long what was never answered is asked again.
 func (g *Generator) settling(r *Result) time.Duration {
-	if r.Stopped {
+	if r.Stopped || r.silent() { // one that has answered nothing so far is not waited for long
 		return min(g.cfg.Settle, hasty)
 	}
 	return g.cfg.Settle
@@ -207,7 +207,9 @@ func (g *Generator) settle(ctx context.Context, r *Result) (still int, why error
 						break
 					}
 					mu.Lock()
-					why = err
+					if why == nil || ctx.Err() == nil { // at the end it is that the time was up
+						why = err
+					}
 					mu.Unlock()
 					sleep(ctx, pause)
 				}

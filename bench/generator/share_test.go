@@ -88,7 +88,7 @@ func TestCombineRefuses(t *testing.T) {
 	}
 	begin, long := time.Now(), p.Scenario.Length()
 	at := func(late time.Duration, long time.Duration) *Share {
-		return &Share{Began: begin.Add(late).UnixNano(), Seconds: long.Seconds(), Waits: empty, Service: empty, Late: empty}
+		return &Share{Began: begin.Add(late).UnixNano(), Seconds: long.Seconds(), Waits: empty, Service: empty, Late: empty, Queued: empty}
 	}
 	good := at(0, long)
 	stopped := at(-time.Hour, 0)
@@ -104,8 +104,8 @@ func TestCombineRefuses(t *testing.T) {
 		"early":              {at(-80*time.Millisecond, long), "overlap"},
 		"over early":         {at(0, long-60*time.Millisecond), "overlap"},
 		"no histogram":       {&Share{Began: good.Began, Seconds: good.Seconds}, "agent b: reading a histogram"},
-		"garbage histograms": {&Share{Began: good.Began, Seconds: good.Seconds, Waits: []byte("x"), Service: empty, Late: empty}, "agent b: reading a histogram"},
-		"half the intervals": {&Share{Began: good.Began, Seconds: good.Seconds, Waits: empty, Service: empty, Late: empty, Between: [][]byte{empty}}, "1 histograms"},
+		"garbage histograms": {&Share{Began: good.Began, Seconds: good.Seconds, Waits: []byte("x"), Service: empty, Late: empty, Queued: empty}, "agent b: reading a histogram"},
+		"half the intervals": {&Share{Began: good.Began, Seconds: good.Seconds, Waits: empty, Service: empty, Late: empty, Queued: empty, Between: [][]byte{empty}}, "1 histograms"},
 	} {
 		j := &Joint{Scenario: p.Scenario, Begin: begin, Names: []string{"a", "b"}, Shares: []*Share{good, c.share}, Lost: []error{nil, errors.New("gone")}}
 		r, err := g.Combine(j)

@@ -44,6 +44,22 @@ func (c Choice) Draw(random *rand.Rand, n int) func() int {
 	return newZipf(c.S, n, random).next
 }
 
+// Largest is the part of all choices among n, at least 1, that falls upon the one which is chosen most.
+func (c Choice) Largest(n int) float64 {
+	if c.S == 0 {
+		return 1 / float64(n)
+	}
+	const exact = 10_000 // terms that are added up; for the rest the integral is near enough
+	z, sum := zipf{s: c.S}, 0.0
+	for k := 1; k <= min(n, exact); k++ {
+		sum += z.weight(float64(k))
+	}
+	if n > exact {
+		sum += z.integral(float64(n)+0.5) - z.integral(exact+0.5)
+	}
+	return 1 / sum
+}
+
 // zipf draws by rejection-inversion, whatever the exponent (math/rand's takes those above 1 alone), in constant time and memory.
 //
 // Source: W. Hörmann and G. Derflinger, "Rejection-inversion to generate variates from monotone discrete distributions", 1996.

@@ -45,18 +45,25 @@ func NewPlan(s *scenario.Scenario) *Plan {
 		income: make([]atomic.Int64, n.Payees), sold: make([]atomic.Int64, n.Payees),
 	}
 	p.owned = make([]uint64, n.Payers*p.stride)
-	p.Available = n.Funds
-	if p.PerPayer > 0 {
-		if p.ChannelFunds = n.Funds / uint64(p.PerPayer); s.Mix.Transfer+s.Mix.Unlock > 0 {
-			p.ChannelFunds /= 2
-		}
-		p.Available -= p.ChannelFunds * uint64(p.PerPayer)
-	}
+	p.ChannelFunds, p.Available = Purse(s)
 	payee := p.payees(rand.New(rand.NewPCG(s.Seed, 0)))
 	for i := range p.Payee {
 		p.Payee[i] = uint32(payee())
 	}
 	return p
+}
+
+// Purse is what each channel of a scenario is opened with, and what each payer has beside: where both are needed, half of the funds go to each.
+func Purse(s *scenario.Scenario) (channel, beside uint64) {
+	n := s.Population
+	per := uint64(n.Channels / n.Payers)
+	if per == 0 {
+		return 0, n.Funds
+	}
+	if channel = n.Funds / per; s.Mix.Transfer+s.Mix.Unlock > 0 {
+		channel /= 2
+	}
+	return channel, n.Funds - channel*per
 }
 
 // Accounts is how many there are.

@@ -54,7 +54,7 @@ func newBenchRunCommand() *cobra.Command {
 			}
 			o, err := bench.Versus(cmd.Context(), cfg, s, targets, rounds, live.Interval)
 			err = errors.Join(err, live.Close())
-			if errors.Is(err, bench.ErrTarget) {
+			if errors.Is(err, bench.ErrTarget) || errors.Is(err, scenario.ErrScenario) {
 				return usage("%w", err)
 			}
 			if o == nil || len(o.Results) == 0 {

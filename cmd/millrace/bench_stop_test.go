@@ -63,7 +63,7 @@ func (s *suite) await(t *testing.T, what string, holds func() bool) {
 // loads waits until a load is on.
 func (s *suite) loads(t *testing.T) {
 	t.Helper()
-	s.await(t, "a load", func() bool { return strings.Contains(s.text(), "ops/s") })
+	s.await(t, "a load", func() bool { return strings.Contains(s.text(), " s  ") && strings.Contains(s.text(), "p99") })
 }
 
 // TestBenchKilled holds that a bench that is killed leaves no hub behind.

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/millrace/millrace/bench"
+	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/hub/keyring"
 	"github.com/millrace/millrace/hub/seal"
@@ -129,7 +130,7 @@ func classify(err error) failure {
 		if full := syscall.ENOSPC.Error(); !strings.Contains(f.Detail, full) {
 			f.Detail = full + ": " + f.Detail
 		}
-	case is(client.ErrUnreachable, context.DeadlineExceeded):
+	case is(client.ErrUnreachable, generator.ErrAway, context.DeadlineExceeded):
 		f.exit, f.Code, f.Retryable = exitUnreachable, "unreachable", true
 	case is(seal.ErrNotSealed, seal.ErrNoStanza):
 		f.exit, f.Code = exitFile, "not_sealed"

@@ -66,11 +66,29 @@ func New(ctx context.Context, plan *workload.Plan) (*Target, error) {
 		}
 		t.headers[name] = value
 	}
+	if err := t.probe(ctx); err != nil {
+		return nil, err
+	}
 	t.balances, t.totals, err = t.read(ctx)
 	if errors.Is(err, errNoBooks) {
 		err = nil
 	}
 	return t, err
+}
+
+// probing is how long it may take to say that it is there.
+const probing = 10 * time.Second
+
+// probe asks whether anybody is there: any answer will do.
+func (t *Target) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probing)
+	defer cancel()
+	s := t.connect()
+	defer s.Close()
+	if _, _, err := s.ask(ctx, "GET", "/", "", "", strings.NewReplacer()); err != nil {
+		return fmt.Errorf("%w: %s: %w", generator.ErrAway, t.name, err)
+	}
+	return nil
 }
 
 // Name says where it is.
