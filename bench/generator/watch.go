@@ -47,6 +47,9 @@ func (g *Generator) newWatch(s *scenario.Scenario, warm time.Time, workers []*wo
 	}
 	m := w.mark()
 	w.cpu, w.using, w.asked = m.cpu, m.using, m.at
+	if !warm.After(m.at) { // there is no warm-up: all that follows is measured
+		w.first = &m
+	}
 	return w
 }
 
