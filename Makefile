@@ -116,8 +116,9 @@ bench-long: build ## the cases of time and size, every load that comes with the 
 	for scenario in tips shop; do knee "3 minutes" $$scenario; done; \
 	ended
 
-bench-peers: build ## this hub beside PostgreSQL (make deps-postgres) under the same loads, taking turns, with reports: 5 minutes
+bench-peers: build ## this hub beside PostgreSQL (make deps-postgres) under the same loads, taking turns, with reports: 7 minutes
 	@$(BENCHSTEPS); \
+	load "2 minutes" million --duration 6s --rounds 3 --target millrace,postgres,postgres-totals $(LOADFLAGS); \
 	load "2 minutes" page-views --duration 6s --rounds 3 --target millrace,postgres,postgres-totals $(LOADFLAGS); \
 	load "2 minutes" transfers-in-batches --duration 6s --rounds 3 --target millrace,postgres,postgres-single $(LOADFLAGS); \
 	load "1 minute" tips --duration 6s --rounds 3 --target millrace,postgres-single $(LOADFLAGS); \
