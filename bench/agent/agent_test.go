@@ -292,7 +292,7 @@ func free(t *testing.T, c *Crowd, url string) {
 	var err error
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if err = ask(t, c, url, "/v1/join", o); err == nil {
-			if err := ask(t, c, url, "/v1/leave", order{ID: "another"}); err != nil {
+			if err := ask(t, c, url, "/v1/leave", order{ID: "another"}); err != nil && !strings.Contains(err.Error(), "nothing of this load") { // or it has lost its patience
 				t.Error(err)
 			}
 			return

@@ -39,6 +39,9 @@ backoff = "1ms"
 timeout = "50ms"
 `
 
+// many is a load of 650 requests, however long a busy machine takes for them.
+const many = small + "[arrival]\nloop = \"open\"\npatience = \"1m\"\nstages = [{rate = 5000, for = \"100ms\"}]\n"
+
 func parse(t *testing.T, text string) *scenario.Scenario {
 	t.Helper()
 	s, err := scenario.Parse([]byte(text), "test")
@@ -79,7 +82,7 @@ func TestRun(t *testing.T) {
 			if !r.Verdict.Restarted {
 				t.Error("the books were not read after a restart")
 			}
-			if len(r.Intervals) < 3 || r.Wait.N != r.Counts.Requests || r.Rate <= 0 || r.Seconds < 0.15 {
+			if len(r.Intervals) < 2 || r.Wait.N != r.Counts.Requests || r.Rate <= 0 || r.Seconds < 0.15 {
 				t.Errorf("%d intervals, %d latencies of %d requests, %g/s in %g s", len(r.Intervals), r.Wait.N, r.Counts.Requests, r.Rate, r.Seconds)
 			}
 			var ops uint64
@@ -95,19 +98,19 @@ func TestRun(t *testing.T) {
 
 // TestLies holds that a payment system that does something wrong is found out, whatever it is.
 func TestLies(t *testing.T) {
-	poor := strings.Replace(strings.Replace(small, "100_000_000", "9_000", 1), "advance = 3", "advance = 0", 1)
+	poor := strings.Replace(strings.Replace(many, "100_000_000", "5_000", 1), "advance = 3", "advance = 0", 1)
 	for name, c := range map[string]struct {
 		text string
 		bend func(*memory)
 		want string
 	}{
-		"acknowledges and forgets":  {small, func(m *memory) { m.forget = 40 }, "differ"},
-		"pays twice":                {small, func(m *memory) { m.twice = 40 }, "differ"},
+		"acknowledges and forgets":  {many, func(m *memory) { m.forget = 10 }, "differ"},
+		"pays twice":                {many, func(m *memory) { m.twice = 10 }, "differ"},
 		"gives secrets away":        {poor, func(m *memory) { m.steal = 2 }, "came with the secret"},
-		"gives works to others":     {small, func(m *memory) { m.swap = true }, "it never bought"},
-		"keeps no books of its cut": {small, func(m *memory) { m.embezzle = true }, "the house has 0 msat"},
-		"loses on a restart":        {small, func(m *memory) { m.volatile = true }, "after a restart: "},
-		"answers garbage":           {small, func(m *memory) { m.garbage = 40 }, "no outcome"},
+		"gives works to others":     {many, func(m *memory) { m.swap = true }, "it never bought"},
+		"keeps no books of its cut": {many, func(m *memory) { m.embezzle = true }, "the house has 0 msat"},
+		"loses on a restart":        {many, func(m *memory) { m.volatile = true }, "after a restart: "},
+		"answers garbage":           {many, func(m *memory) { m.garbage = 10 }, "no outcome"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := load(t, parse(t, c.text), c.bend)
@@ -157,11 +160,11 @@ func TestUnsure(t *testing.T) {
 
 // TestGone holds that a payment system that goes and does not come back leaves the figures so far, and no verdict.
 func TestGone(t *testing.T) {
-	s := parse(t, strings.Replace(small, `"200ms"`, `"100ms"`, 1))
+	s := parse(t, strings.Replace(small, `"30ms"`, `"0s"`, 1))
 	p := workload.NewPlan(s)
 	m := newMemory(p)
 	m.pause = 50 * time.Microsecond
-	time.AfterFunc(80*time.Millisecond, func() { _ = m.Kill() })
+	m.at, m.then = 10, func() { _ = m.Kill() }
 	r, _ := New(Config{Plan: p, Target: m, Settle: 100 * time.Millisecond}).Run(t.Context())
 	if r == nil || r.Verdict.Agree || r.Verdict.Unverified == "" || r.Passed() || r.Counts.Ops == 0 {
 		t.Errorf("%+v", r)
@@ -175,11 +178,12 @@ func TestGone(t *testing.T) {
 
 // TestStopped holds that a load that is ended early has its figures and its verdict.
 func TestStopped(t *testing.T) {
-	p := workload.NewPlan(parse(t, strings.Replace(small, `"200ms"`, `"1h"`, 1)))
+	p := workload.NewPlan(parse(t, strings.NewReplacer(`"30ms"`, `"0s"`, `"200ms"`, `"1h"`).Replace(small)))
 	m := newMemory(p)
 	m.pause = 50 * time.Microsecond
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	m.at, m.then = 50, cancel
 	r, err := New(Config{Plan: p, Target: m}).Run(ctx)
 	if err != nil || !r.Stopped || !r.Verdict.Agree || r.Counts.Ops == 0 {
 		t.Errorf("%+v, %v", r, err)
@@ -268,7 +272,7 @@ func TestNothing(t *testing.T) {
 	s := parse(t, "thresholds = [\"p99 < 10s\", \"late_p99 < 10s\"]\n"+strings.Replace(small, "attempts = 3", "attempts = 1", 1))
 	r := load(t, s, func(m *memory) {
 		m.stall.Store(true)
-		time.AfterFunc(400*time.Millisecond, func() { m.stall.Store(false) })
+		time.AfterFunc(time.Second, func() { m.stall.Store(false) })
 	})
 	if r.Passed() || r.Held[0].Holds || r.Held[1].Holds || !r.Verdict.Agree {
 		t.Errorf("%+v %+v %+v", r.Held, r.Verdict, r.Counts)

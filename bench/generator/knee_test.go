@@ -19,7 +19,51 @@ func objective(t *testing.T, text string) []scenario.Threshold {
 	return []scenario.Threshold{h}
 }
 
-// TestKnee looks for the knee of a target whose every worker takes 5 ms for a request: three of them make 600 a second at most.
+// model is a target that answers in 5 ms up to a rate, and in half a second above it, and when it stutters.
+type model struct {
+	capacity float64
+	stutters []int // the loads, from 1 on, in which it does
+	asked    []float64
+}
+
+func (m *model) Load(_ context.Context, s *scenario.Scenario) (*Result, error) {
+	rate, long := s.Arrival.Stages[0].Rate, s.Length().Seconds()
+	m.asked = append(m.asked, rate)
+	n := uint64(rate * long)
+	r := &Result{Scenario: s, Seconds: long, Counts: Counts{Requests: n, Ops: n}, Wait: Quantiles{P90: 5, N: n}}
+	if rate > m.capacity || slices.Contains(m.stutters, len(m.asked)) {
+		r.Wait.P90 = 500
+	}
+	r.judge()
+	return r, nil
+}
+
+func (m *model) Verify(_ context.Context, r *Result) { r.Verdict.Agree = true }
+
+// TestSeek holds which rates are tried, and what is found: where a machine stutters once, where all rates hold and where none does.
+func TestSeek(t *testing.T) {
+	for name, c := range map[string]struct {
+		m           model
+		asked       []float64
+		rate, above float64
+	}{
+		"found":         {model{capacity: 620}, []float64{100, 200, 400, 800, 800, 600, 700, 700}, 600, 700},
+		"stutters":      {model{capacity: 620, stutters: []int{2}}, []float64{100, 200, 200, 400, 800, 800, 600, 700, 700}, 600, 700},
+		"all hold":      {model{capacity: 1e9}, []float64{100, 200, 400, 800, 1000}, 1000, 0},
+		"none holds":    {model{}, []float64{100, 100, 50, 50, 25, 25, 12.5, 12.5}, 0, 12.5},
+		"below a start": {model{capacity: 60}, []float64{100, 100, 50, 75, 75, 62.5, 62.5, 56.25}, 56.25, 62.5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := Search{Objective: objective(t, "p90 < 100ms"), From: 100, Most: 1000, Step: time.Second, Precision: 0.15}
+			k, err := Seek(t.Context(), &c.m, parse(t, small), s, time.Minute)
+			if err != nil || !slices.Equal(c.m.asked, c.asked) || k.Rate != c.rate || k.Above != c.above || !k.Last.Verdict.Agree {
+				t.Errorf("%v: tried %v, a knee of %g below %g", err, c.m.asked, k.Rate, k.Above)
+			}
+		})
+	}
+}
+
+// TestKnee looks for the knee of a target whose every worker takes 5 ms for a request: three of them make 600 a second at most, and fewer on a busy machine.
 func TestKnee(t *testing.T) {
 	p := workload.NewPlan(parse(t, small))
 	m := newMemory(p)
@@ -29,7 +73,7 @@ func TestKnee(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k.Rate < 50 || k.Rate > 650 || k.Above <= k.Rate || !k.Last.Verdict.Agree || len(k.Tried) < 4 {
+	if k.Rate > 650 || k.Above <= k.Rate || !k.Last.Verdict.Agree || len(k.Tried) < 2 {
 		t.Errorf("a knee of %g below %g, verdict %+v, %d rates tried", k.Rate, k.Above, k.Last.Verdict, len(k.Tried))
 	}
 	for _, one := range k.Tried {
@@ -57,7 +101,8 @@ func TestKneeTries(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s.Tried = nil
 	s.Step = time.Hour
-	time.AfterFunc(300*time.Millisecond, cancel)
+	m.came.Store(0)
+	m.at, m.then = 5, cancel
 	k, err = New(Config{Plan: p, Target: m}).Knee(ctx, s)
 	if err != nil || !k.Stopped || k.Rate != 0 || k.Above != 0 || len(k.Tried) != 0 || !k.Last.Stopped {
 		t.Errorf("stopped: %+v, %v", k, err)
@@ -68,7 +113,7 @@ func TestKneeTries(t *testing.T) {
 func TestNoKnee(t *testing.T) {
 	p := workload.NewPlan(parse(t, small))
 	k, err := New(Config{Plan: p, Target: newMemory(p)}).Knee(t.Context(), Search{Objective: objective(t, "p50 < 10s"), From: 250, Most: 1000, Step: 50 * time.Millisecond, Precision: 0.1})
-	if err != nil || k.Rate != 1000 || k.Above != 0 || !k.Last.Verdict.Agree {
+	if err != nil || !k.Last.Verdict.Agree || k.Above == 0 && k.Rate != 1000 { // a busy machine may not keep up
 		t.Errorf("all hold: %+v, %v", k, err)
 	}
 	p = workload.NewPlan(parse(t, small))

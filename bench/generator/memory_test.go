@@ -31,6 +31,10 @@ type memory struct {
 	garbage int // of so many answers one has no outcomes
 	pause   time.Duration
 
+	came atomic.Int64 // requests, those that wait among them
+	at   int64        // when so many have come
+	then func()       // is done. Nil: nothing
+
 	kept     int64  // the house's part of what was sold
 	swap     bool   // works go to another than the one who has paid
 	embezzle bool   // the house's part is not kept
@@ -124,6 +128,9 @@ func (s *memorySession) Abort() { s.gone.Store(true) }
 func (m *memory) nth(n int) bool { return n > 0 && m.n%n == 0 }
 
 func (s *memorySession) Do(r *workload.Request, deadline time.Time) error {
+	if s.came.Add(1) == s.at && s.then != nil {
+		s.then()
+	}
 	for s.stall.Load() {
 		if time.Now().After(deadline) || s.gone.Load() {
 			return errors.New("no answer in time")

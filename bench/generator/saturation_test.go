@@ -151,7 +151,7 @@ func TestAbandoned(t *testing.T) {
 	m := newMemory(p)
 	m.stall.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, cancel)
+	m.at, m.then = 1, cancel
 	r, err := New(Config{Plan: p, Target: m, Settle: 50 * time.Millisecond}).Run(ctx)
 	if err != nil || !r.Stopped || r.Passed() || r.Verdict.Agree || r.Verdict.Unverified == "" || r.Counts.Requests != 0 {
 		t.Errorf("%+v, %v", r, err)

@@ -19,9 +19,10 @@ func TestFamily(t *testing.T) {
 	if err != nil || !slices.Contains(all, child.Process.Pid) {
 		t.Errorf("children %v, %v; want %d", all, err, child.Process.Pid)
 	}
-	for at := time.Now(); time.Since(at) < 20*time.Millisecond; { // some CPU
-	}
 	cpu, memory, err := Family(os.Getpid())
+	for end := time.Now().Add(time.Minute); err == nil && cpu <= 0 && time.Now().Before(end); { // a busy machine takes its time to give us some
+		cpu, memory, err = Family(os.Getpid())
+	}
 	if err != nil || cpu <= 0 || memory < 1<<20 {
 		t.Errorf("%v, %d bytes, %v", cpu, memory, err)
 	}
