@@ -6,7 +6,7 @@ TESTFLAGS  ?=
 BENCHFLAGS ?=
 LOADFLAGS  ?=
 BENCHOUT   ?= bench-out
-# The last two of the long cases start nodes, which make nodes builds: they are left out where there are none.
+# The last two of the long cases start nodes, which make nodes builds: they are left out where there are none, which bench-long says.
 BENCHLONG  = $(if $(wildcard $(or $(MILLRACE_NODES),$(NODES))/lnd),--long,$(addprefix --case=,sustained scale startup checkpoint history receipt netting settling))
 FUZZTIME   ?= 10s
 LISTEN     ?= 127.0.0.1:8402
@@ -110,7 +110,7 @@ bench-quick: build ## the table alone, shorter and less exact: a minute
 	bin/millrace bench --quick $(BENCHFLAGS)
 
 bench-long: build ## the cases of time and size, every load that comes with the program in three rounds, and two knees: an hour
-	@$(BENCHSTEPS); \
+	@$(BENCHSTEPS); $(if $(filter --long,$(BENCHLONG)),,echo "left out: payouts-chain and payouts-lightning, for there are no nodes (make nodes)";) \
 	cases "20 minutes" $(BENCHLONG) $(BENCHFLAGS); \
 	for scenario in $(basename $(notdir $(wildcard bench/scenario/files/*.toml))); do load "2 minutes" $$scenario --rounds 3 $(LOADFLAGS); done; \
 	for scenario in tips shop; do knee "3 minutes" $$scenario; done; \
