@@ -72,6 +72,10 @@ func Measure(ctx context.Context, cfg Config, s Sizing) (*plan.Measured, error) 
 	for _, kind := range s.Kinds {
 		for _, b := range s.Points {
 			p, err := measurePoint(ctx, &cfg, kind, b, &s)
+			for longer := s; errors.Is(err, errSilence) && longer.Each < maxEach; {
+				longer.Each *= 2
+				p, err = measurePoint(ctx, &cfg, kind, b, &longer)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("bench: measuring %s in batches of %d: %w", kind, b.Ops, err)
 			}
@@ -90,6 +94,11 @@ func Measure(ctx context.Context, cfg Config, s Sizing) (*plan.Measured, error) 
 	}
 	return m, nil
 }
+
+// errSilence is returned, wrapped, where no answer came while a load was measured: a longer one may have some, which is tried up to maxEach.
+var errSilence = errors.New("nothing was answered in the time")
+
+const maxEach = time.Minute
 
 // measurePoint is a hub under one load. Its disk is looked at before it starts and after it has ended, when nothing is about to be removed.
 func measurePoint(ctx context.Context, c *Config, kind string, b SizingPoint, z *Sizing) (point plan.Point, err error) {
@@ -128,7 +137,10 @@ func measurePoint(ctx context.Context, c *Config, kind string, b SizingPoint, z 
 			return err
 		}
 		g.Verify(ctx, r)
-		if !r.Passed() || r.System == nil || r.Counts.Ops == 0 || said.ops == 0 || said.commits == 0 {
+		if r.Passed() && r.Counts.Ops == 0 {
+			return fmt.Errorf("%w: %v", errSilence, z.Each)
+		}
+		if !r.Passed() || r.System == nil || said.ops == 0 || said.commits == 0 {
 			return fmt.Errorf("%w: %q", ErrFailed, r.Failures())
 		}
 		after, err := diskUseOf(t.rig.dir)

@@ -34,7 +34,10 @@ func newBenchRunCommand() *cobra.Command {
 			if err != nil {
 				return usage("%w", err)
 			}
-			if duration > 0 {
+			if rounds < 1 {
+				return usage("--rounds: %d; want one at least", rounds)
+			}
+			if cmd.Flags().Changed("duration") {
 				if s.Duration.Duration = duration; s.Arrival.Loop == scenario.Open {
 					return usage("--duration: the stages of an open loop say how long it is")
 				}

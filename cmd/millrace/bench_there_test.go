@@ -17,7 +17,7 @@ func TestBenchThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ ops, history int }{{1, 1}, {50, 0}} {
-		text := fmt.Sprintf(everything, "300ms", c.history, c.ops, scenario.Binary)
+		text := bounded(fmt.Sprintf(everything, "1s", c.history, c.ops, scenario.Binary), "300ms")
 		scene, err := scenario.Parse([]byte(text), "test")
 		if err != nil {
 			t.Fatal(err)
