@@ -112,6 +112,14 @@ func (t *hubTarget) Kill() error {
 	return t.process.kill()
 }
 
+// Died is how the hub ended, if it has.
+func (t *hubTarget) Died() error {
+	if !t.process.gone() {
+		return nil
+	}
+	return fmt.Errorf("the hub has ended by itself: %v", t.process.cmd.ProcessState)
+}
+
 // Start starts it, or starts it again where it was.
 func (t *hubTarget) Start() error {
 	listen := cmp.Or(t.Address, t.c.HubAddress, anyPort)

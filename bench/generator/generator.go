@@ -181,6 +181,13 @@ func (p *Prepared) load(ctx context.Context, began time.Time) (*Result, error) {
 
 // Verify asks again what was never answered, and then holds the books against the tally.
 func (g *Generator) Verify(ctx context.Context, r *Result) {
+	if t, ok := g.cfg.Target.(Mortal); ok {
+		if err := t.Died(); err != nil { // nobody answers any more
+			g.testify(r)
+			r.Verdict.Unverified = err.Error()
+			return
+		}
+	}
 	still, err := g.settle(ctx, r)
 	g.testify(r)
 	if still > 0 {

@@ -170,6 +170,11 @@ func TestGone(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	m = newMemory(p)
+	m.died = errors.New("it has ended by itself") // and is not waited for
+	if r, err := New(Config{Plan: workload.NewPlan(s), Target: m, Settle: time.Hour}).Run(t.Context()); err != nil || r.Passed() || r.Verdict.Agree || r.Verdict.Unverified != m.died.Error() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	m = newMemory(p)
 	m.down = true
 	if r, err := New(Config{Plan: workload.NewPlan(s), Target: m}).Run(t.Context()); r != nil || err == nil {
 		t.Errorf("one that was never there: %+v, %v", r, err)

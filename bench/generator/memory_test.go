@@ -34,6 +34,7 @@ type memory struct {
 	came atomic.Int64 // requests, those that wait among them
 	at   int64        // when so many have come
 	then func()       // is done. Nil: nothing
+	died error
 
 	kept     int64  // the house's part of what was sold
 	swap     bool   // works go to another than the one who has paid
@@ -112,6 +113,8 @@ func (m *memory) Freeze(stopped bool) error {
 	m.stall.Store(stopped)
 	return nil
 }
+
+func (m *memory) Died() error { return m.died }
 
 func (m *memory) Slow(time.Duration) error { return ErrNoFault }
 

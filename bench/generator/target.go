@@ -51,6 +51,11 @@ type Traits struct {
 // Described is what a target has beside, if there is something to know.
 type Described interface{ Traits() Traits }
 
+// Mortal is a target that the suite has started, and that may end by itself. Died is then how, and nil while it runs.
+type Mortal interface {
+	Died() error
+}
+
 // ErrAway is returned, wrapped, where a target is not there, or does not answer.
 var ErrAway = errors.New("the target does not answer")
 

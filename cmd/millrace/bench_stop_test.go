@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -120,6 +121,26 @@ func TestBenchInterrupted(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBenchHubKilled holds that it is said of a hub that ends in the middle of a load, and that nothing is waited for.
+func TestBenchHubKilled(t *testing.T) {
+	s := startSuite(t, "run", fmt.Sprintf(everything, "15m", 0, 1, "binary"))
+	s.loads(t)
+	hubs, err := proc.Children(s.cmd.Process.Pid)
+	if err != nil || len(hubs) != 1 {
+		t.Fatalf("a bench has the processes %v, %v", hubs, err)
+	}
+	if err := syscall.Kill(hubs[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t, "errors", func() bool { return strings.Contains(s.text(), "errors ") })
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := s.exits(); code != exitInterrupted || !strings.Contains(s.text(), "the hub has ended by itself: signal: killed") {
+		t.Errorf("exit code %d\n%s", code, s.text())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -207,6 +208,21 @@ func TestThere(t *testing.T) {
 	}
 	if _, err := New(t.Context(), Config{Plan: p, Mode: Batches, URL: "host=/nowhere user=x"}); err == nil {
 		t.Error("one that is not there")
+	}
+}
+
+// TestNobodyThere holds that a server that is not there is told from one that has something against us.
+func TestNobodyThere(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "postgres://" + ln.Addr().String() + "/bench"
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(t.Context(), Config{URL: url}); !errors.Is(err, generator.ErrAway) {
+		t.Error(err)
 	}
 }
 

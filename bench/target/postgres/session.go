@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"sync"
 	"syscall"
 	"time"
@@ -121,6 +122,12 @@ func transient(err error) bool {
 		return p.Code == "57P03"
 	}
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, fs.ErrNotExist)
+}
+
+// away says whether an error means that no server is there, or that it does not let anybody in yet.
+func away(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) || transient(err)
 }
 
 // call runs a prepared statement on a connection of the pool, and hands on the rows, whose bytes are valid meanwhile.

@@ -143,6 +143,9 @@ func (t *Target) await(ctx context.Context, conf *pgx.ConnConfig) (*pgx.Conn, er
 		if err == nil {
 			return conn, nil
 		}
+		if t.alive == nil && away(err) {
+			return nil, fmt.Errorf("%w: %w", generator.ErrAway, err)
+		}
 		if t.alive == nil || !t.alive() || !transient(err) {
 			return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
 		}
