@@ -47,6 +47,7 @@ var ladder = []struct{ dir, imports string }{
 	{"channels/audit", "ledger channels"},
 	{"channels/lnurl", "ledger channels channels/outbound"},
 	{"channels/outbound", ""},
+	{"channels/voucher", "ledger"},
 	{"deploy/regtest/...", ""},
 
 	{"bench", "ledger ledger/store ledger/store/slow ledger/store/index ledger/store/records ledger/tlog hub hub/seal hub/keyring hub/token hub/client " +
@@ -71,7 +72,7 @@ var guarded = []struct{ module, only string }{
 	{"modernc.org/sqlite", "bench/target/sqlite"},
 	{"github.com/lightningnetwork/", "channels/lightning deploy/regtest/..."},
 	{"github.com/btcsuite/btcd/rpcclient", "channels/chain deploy/regtest/..."},
-	{"github.com/btcsuite/btcd/btcec", "channels/chain channels/lightning deploy/regtest/... hub/nwc"}, // Nostr signs as Bitcoin does: BIP 340
+	{"github.com/btcsuite/btcd/btcec", "channels/chain channels/lightning channels/voucher deploy/regtest/... hub/nwc"}, // Nostr signs as Bitcoin does: BIP 340
 	// lnd's calls take its networks, transactions and PSBTs
 	{"github.com/btcsuite/", "channels/chain channels/lightning deploy/regtest/..."},
 }
