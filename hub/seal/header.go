@@ -34,6 +34,7 @@ var (
 type Header struct {
 	Raw []byte // exactly as read, from the first byte to the newline of the MAC line
 	Stanza
+	Units Units // of a metered work
 }
 
 // SHA256 is the digest of Raw, for naming a header without keeping it.
@@ -125,7 +126,11 @@ func parse(raw []byte) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	return Header{Raw: raw, Stanza: s}, nil
+	units, err := findUnits(stanzas)
+	if err != nil {
+		return Header{}, err
+	}
+	return Header{Raw: raw, Stanza: s, Units: units}, nil
 }
 
 // parseStanzas leaves parsing to age: a second parser of our own could be made to read a header differently from the one

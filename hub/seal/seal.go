@@ -55,6 +55,11 @@ func Seal(dst io.Writer, src io.Reader, key PublicKey, origin string, id ledger.
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal: %w", err)
 	}
+	return sealTo(dst, recipient, func() io.Reader { return src })
+}
+
+// sealTo asks for the payload when the header stands.
+func sealTo(dst io.Writer, recipient *Recipient, payload func() io.Reader) (Sealed, error) {
 	out := &sink{dst: dst, digest: sha256.New(), holding: true}
 	w, err := age.Encrypt(out, recipient)
 	if err != nil {
@@ -64,7 +69,7 @@ func Seal(dst io.Writer, src io.Reader, key PublicKey, origin string, id ledger.
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal: write header: %w", err)
 	}
-	if _, err := io.Copy(w, src); err != nil {
+	if _, err := io.Copy(w, payload()); err != nil {
 		return Sealed{}, fmt.Errorf("seal: encrypt: %w", err)
 	}
 	if err := w.Close(); err != nil {

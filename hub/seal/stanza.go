@@ -112,8 +112,10 @@ func (s Stanza) aad() []byte {
 // Recipient is an age recipient that adds our stanza to one file. It is not for several goroutines.
 type Recipient struct {
 	key        PublicKey
-	place      Stanza   // without Enc and Body
-	commitment [32]byte // to the file key that was wrapped last
+	place      Stanza                                                   // without Enc and Body
+	commitment [32]byte                                                 // to the file key that was wrapped last
+	prepare    func(FileKey) (manifest []byte, units uint32, err error) // of a metered work; nil: it is sold whole
+	manifest   []byte
 }
 
 // NewRecipient is for those who seal with age itself: for several recipients, or in a plugin. [Seal] is this with one
@@ -147,7 +149,11 @@ func (r *Recipient) Wrap(fileKey []byte) ([]*age.Stanza, error) {
 		return nil, fmt.Errorf("encrypt file key: %w", err)
 	}
 	r.commitment = Commitment(FileKey(fileKey))
-	return []*age.Stanza{s.age()}, nil
+	if r.prepare == nil {
+		return []*age.Stanza{s.age()}, nil
+	}
+	units, err := r.bind(FileKey(fileKey))
+	return []*age.Stanza{s.age(), units}, err
 }
 
 // WrapWithLabels tells age, which refuses to mix the two kinds of recipients, whether this one is post-quantum.
