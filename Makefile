@@ -25,16 +25,20 @@ REGTEST    ?= regtest-data
 STATICCHECK = $(GO) tool -modfile=.ci/tools.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-hledger deps-npm deps-postgres build run nodes regtest regtest-stop test test-race test-faults test-regtest check bench \
+.PHONY: help deps deps-hledger deps-ffmpeg deps-npm deps-postgres build run nodes regtest regtest-stop test test-race test-faults test-regtest check bench \
 	bench-peers bench-quick bench-long fuzz cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
-deps: deps-hledger deps-npm ## install what some tests use beside Go: hledger, where there is apt-get (as root, or by sudo), and npm packages
+deps: deps-hledger deps-ffmpeg deps-npm ## install what some tests use beside Go: hledger and ffmpeg, where there is apt-get (as root, or by sudo), and npm packages
 
 deps-hledger:
 	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends hledger"; \
+		$$install || { $$root apt-get update && $$install; }
+
+deps-ffmpeg:
+	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends ffmpeg"; \
 		$$install || { $$root apt-get update && $$install; }
 
 deps-npm:

@@ -29,6 +29,7 @@ var ladder = []struct{ dir, imports string }{
 	{"ledger/tlog/sha256x2", ""},
 
 	{"hub/seal", "ledger"},
+	{"hub/media", "ledger hub/seal"},
 	{"hub/token", "ledger"},
 	{"hub/keyring", "ledger hub/seal"},
 	{"hub/statement", "ledger"},

@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/bench/generator"
 	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/hub/keyring"
+	"github.com/millrace/millrace/hub/media"
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/hub/webhook"
 	"github.com/millrace/millrace/ledger/store"
@@ -41,8 +42,8 @@ const exitCodes = `Exit codes:
   3    refused by the hub: insufficient funds, price above the maximum, a token that may not, ...
   4    the hub cannot be reached or is overloaded, another backup is being made, or a withdrawal or deposit is still under
        way: try the same again
-  5    the file is not a sealed work, is corrupt, or is not the one that was registered; a backup is damaged; a receipt or
-       proof does not verify
+  5    the file is not a sealed work, is corrupt, or is not the one that was registered; what is to be packaged is no film or
+       song; a backup is damaged; a receipt or proof does not verify
   6    the data folder cannot be used
   7    a bench has failed: a threshold does not hold, or the books do not agree with what was acknowledged
   130  interrupted by a signal
@@ -136,6 +137,12 @@ func classify(err error) failure {
 		f.exit, f.Code = exitFile, "not_sealed"
 	case is(seal.ErrHeader, seal.ErrCorrupt, seal.ErrStanza):
 		f.exit, f.Code = exitFile, "corrupt"
+	case is(media.ErrManifest, media.ErrChunk):
+		f.exit, f.Code = exitFile, "corrupt"
+	case is(media.ErrNoFFmpeg):
+		f.exit, f.Code = exitInternal, "no_ffmpeg"
+	case is(media.ErrMedia):
+		f.exit, f.Code = exitFile, "not_media"
 	case is(tlog.ErrForm):
 		f.exit, f.Code = exitFile, "no_proof"
 	case is(tlog.ErrProof):

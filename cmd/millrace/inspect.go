@@ -23,7 +23,8 @@ type inspection struct {
 	HeaderSHA256 string          `json:"header_sha256"`
 	Size         int64           `json:"size"`
 	SHA256       string          `json:"sha256"`
-	Hub          *client.Content `json:"hub"` // the quote
+	Units        uint32          `json:"units,omitempty"` // of a work that is sold by the unit
+	Hub          *client.Content `json:"hub"`             // the quote
 	HubError     string          `json:"hub_error,omitempty"`
 	HeaderAgrees *bool           `json:"header_agrees"`
 	FileAgrees   *bool           `json:"file_agrees"`
@@ -75,6 +76,7 @@ func (a *app) examine(ctx context.Context, in *input, quiet bool) (*inspection, 
 	return &inspection{
 		File: in.name, Origin: header.Origin, Content: header.Content.String(), KeyID: header.KeyID,
 		HeaderSize: len(header.Raw), HeaderSHA256: hex.EncodeToString(digest[:]), Size: size, SHA256: hex.EncodeToString(sum.Sum(nil)),
+		Units: header.Units.Count,
 	}, header, nil
 }
 
@@ -108,6 +110,9 @@ func (x *inspection) ask(ctx context.Context, hub string, h seal.Header) error {
 func (x *inspection) text() string {
 	s := fmt.Sprintf("%s: a sealed work of %d bytes\nsold by  %s\ncontent  %s\nkey      %s\nsha256   %s\n",
 		x.File, x.Size, x.Origin, x.Content, x.KeyID, x.SHA256)
+	if x.Units > 0 {
+		s += fmt.Sprintf("units    %d, sold one by one\n", x.Units)
+	}
 	if x.Hub == nil {
 		return s + "price    not known: " + plain(x.HubError)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"github.com/millrace/millrace/hub/seal"
@@ -76,6 +77,19 @@ func (m *Manifest) Of(unit uint32) (first, end int) {
 		end++
 	}
 	return first, end
+}
+
+// Longest is how long the longest unit plays.
+func (m *Manifest) Longest() time.Duration {
+	var longest, micros int64
+	for i, c := range m.Chunks {
+		if i == 0 || c.Unit != m.Chunks[i-1].Unit {
+			micros = 0
+		}
+		micros += c.Micros
+		longest = max(longest, micros)
+	}
+	return time.Duration(longest) * time.Microsecond
 }
 
 // encode is the manifest as its file has it.
