@@ -69,6 +69,14 @@ func (k *kiosk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(key[:])
 }
 
+// pay pays for the units below, and returns what was asked for since it was called last.
+func (k *kiosk) pay(units uint32) (asked []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	asked, k.asked, k.paid = k.asked, nil, units
+	return asked
+}
+
 // pack makes a package and opens its file key, as the hub does.
 func (k *kiosk) pack(s Source) *Manifest {
 	k.t.Helper()
@@ -88,12 +96,16 @@ func (k *kiosk) pack(s Source) *Manifest {
 	if err != nil || !bytes.Equal(h.Raw, sealed.Header) || h.Content != k.id {
 		k.t.Fatalf("%s: %v", WorkFile, err)
 	}
-	if k.file, err = k.key.OpenHeader(h); err != nil {
+	file, err := k.key.OpenHeader(h)
+	if err != nil {
 		k.t.Fatal(err)
 	}
+	k.mu.Lock()
+	k.file = file
+	k.mu.Unlock()
 	var inside bytes.Buffer
 	manifest := k.read(ManifestFile)
-	if err := seal.Open(&inside, whole, k.file); err != nil || !bytes.Equal(inside.Bytes(), manifest) {
+	if err := seal.Open(&inside, whole, file); err != nil || !bytes.Equal(inside.Bytes(), manifest) {
 		k.t.Fatalf("the work's payload is not the manifest: %v", err)
 	}
 	got, err := ParseManifest(manifest, h)
@@ -181,23 +193,22 @@ func TestFilm(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	k.opened(m)
-	k.paid = m.Units
+	k.pay(m.Units)
 	if n := decoded(t, k.web.URL+"/"+PlaylistFile, "v:0"); n != 10*seconds12 {
 		t.Errorf("%d frames of a film that was paid for, want %d", n, 10*seconds12)
 	}
-	k.asked = nil
+	k.pay(m.Units)
 	whole := decoded(t, k.web.URL+"/"+PlaylistFile, "a:0")
 	if want := decoded(t, path, "a:0"); whole < want-2 || whole > want+2 { // the encoder's lead-in
 		t.Errorf("%d frames of sound, the film has %d", whole, want)
 	}
-	if !slices.Equal(k.asked, []string{"0 200", "1 200", "2 200"}) {
-		t.Errorf("asked for keys: %v", k.asked)
+	if asked := k.pay(1); !slices.Equal(asked, []string{"0 200", "1 200", "2 200"}) {
+		t.Errorf("asked for keys: %v", asked)
 	}
-	k.paid = 1
 	if n := decoded(t, k.web.URL+"/"+PlaylistFile, "v:0"); n < 30 || n > 40 {
 		t.Errorf("%d frames when one unit of 40 is paid for", n)
 	}
-	k.paid = 0
+	k.pay(0)
 	if n := decoded(t, k.web.URL+"/"+PlaylistFile, "v:0"); n != 0 {
 		t.Errorf("%d frames without a key", n)
 	}
@@ -219,7 +230,7 @@ func TestFilmAnew(t *testing.T) {
 	if m.Units != 2 || len(m.Chunks) != 3 || m.Chunks[0].Micros != 4_000_000 || m.Chunks[1].Unit != 0 || m.Chunks[2].Unit != 1 {
 		t.Fatalf("%+v", m)
 	}
-	k.paid = 2
+	k.pay(2)
 	if n := decoded(t, k.web.URL+"/"+PlaylistFile, "v:0"); n != 90 {
 		t.Errorf("%d frames, want 90", n)
 	}
@@ -240,7 +251,7 @@ func TestSong(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := k.pack(s)
-	k.paid = m.Units
+	k.pay(m.Units)
 	if got, want := decoded(t, k.web.URL+"/"+PlaylistFile, "a:0"), decoded(t, path, "a:0"); m.Units != 4 || got != want {
 		t.Errorf("%d units, %d frames of sound, want %d", m.Units, got, want)
 	}
