@@ -122,7 +122,7 @@ func parse(raw []byte) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	s, err := findStanza(stanzas)
+	s, err := FindStanza(stanzas)
 	if err != nil {
 		return Header{}, err
 	}

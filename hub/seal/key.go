@@ -50,6 +50,14 @@ func (k KEM) String() string {
 	return fmt.Sprintf("KEM(%d)", uint8(k))
 }
 
+// PublicSize is the length of a public key in bytes; 0 for a KEM that is none.
+func (k KEM) PublicSize() int {
+	if int(k) < len(kems) {
+		return kems[k].publicSize
+	}
+	return 0
+}
+
 func isEncSize(n int) bool {
 	for _, k := range kems {
 		if n == k.enc {
@@ -90,13 +98,25 @@ func ParsePublicKey(text string) (PublicKey, error) {
 		if !ok || len(b) != k.publicSize {
 			return PublicKey{}, fmt.Errorf("%w: want %d bytes in base64url after the name %s", ErrKey, k.publicSize, name)
 		}
-		pub, err := k.hpke.NewPublicKey(b)
-		if err != nil {
-			return PublicKey{}, fmt.Errorf("%w: %w", ErrKey, err)
-		}
-		return newPublicKey(KEM(i), pub), nil
+		return NewPublicKey(KEM(i), b)
 	}
 	return PublicKey{}, fmt.Errorf("%w: unknown kind %.20q", ErrKey, name)
+}
+
+// NewPublicKey reads what [PublicKey.Bytes] returns.
+func NewPublicKey(kem KEM, b []byte) (PublicKey, error) {
+	size := kem.PublicSize()
+	if size == 0 {
+		return PublicKey{}, fmt.Errorf("%w: unknown %v", ErrKey, kem)
+	}
+	if len(b) != size {
+		return PublicKey{}, fmt.Errorf("%w: a key of %v has %d bytes, not %d", ErrKey, kem, size, len(b))
+	}
+	pub, err := kems[kem].hpke.NewPublicKey(b)
+	if err != nil {
+		return PublicKey{}, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return newPublicKey(kem, pub), nil
 }
 
 // KEM says how the key is used.

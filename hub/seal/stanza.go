@@ -71,8 +71,9 @@ func ParseStanza(a *age.Stanza) (Stanza, error) {
 	return Stanza{string(origin), id, a.Args[2], enc, bytes.Clone(a.Body)}, nil
 }
 
-// findStanza wants exactly one: of two, the hub could charge for one and release the other.
-func findStanza(stanzas []*age.Stanza) (Stanza, error) {
+// FindStanza finds our stanza among those of one file. It wants exactly one: of two, the hub could charge for one and release
+// the other. Without one it is [ErrNoStanza].
+func FindStanza(stanzas []*age.Stanza) (Stanza, error) {
 	var found *age.Stanza
 	for _, s := range stanzas {
 		switch {
