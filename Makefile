@@ -25,20 +25,16 @@ REGTEST    ?= regtest-data
 STATICCHECK = $(GO) tool -modfile=.ci/tools.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-hledger deps-ffmpeg deps-npm deps-postgres build run nodes regtest regtest-stop test test-race test-faults test-regtest check bench \
+.PHONY: help deps deps-hledger deps-ffmpeg deps-age deps-npm deps-postgres build run nodes regtest regtest-stop test test-race test-faults test-regtest check bench \
 	bench-peers bench-quick bench-long fuzz cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
-deps: deps-hledger deps-ffmpeg deps-npm ## install what some tests use beside Go: hledger and ffmpeg, where there is apt-get (as root, or by sudo), and npm packages
+deps: deps-hledger deps-ffmpeg deps-age deps-npm ## install what some tests use beside Go: hledger, ffmpeg and age, where there is apt-get (as root, or by sudo), and npm packages
 
-deps-hledger:
-	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends hledger"; \
-		$$install || { $$root apt-get update && $$install; }
-
-deps-ffmpeg:
-	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends ffmpeg"; \
+deps-hledger deps-ffmpeg deps-age:
+	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends $(@:deps-%=%)"; \
 		$$install || { $$root apt-get update && $$install; }
 
 deps-npm:
@@ -49,7 +45,7 @@ deps-postgres: ## install PostgreSQL 15, which the bench suite and its tests can
 	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends postgresql-15"; \
 		$$install || { $$root apt-get update && $$install; }
 
-build: ## build bin/millrace
+build: ## build bin/millrace and bin/age-plugin-millrace
 	@mkdir -p bin
 	$(GO) build -o bin/ ./cmd/...
 

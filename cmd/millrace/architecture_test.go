@@ -40,6 +40,7 @@ var ladder = []struct{ dir, imports string }{
 	{"hub/api/...", "ledger ledger/tlog hub hub/seal hub/keyring hub/token hub/entry hub/statement hub/webhook " +
 		"channels channels/settle channels/audit channels/lnurl hub/nwc"},
 	{"hub/client", "ledger hub/seal"},
+	{"hub/ageplugin", "ledger hub/seal hub/token hub/client"},
 
 	{"channels", "ledger"},
 	{"channels/lightning", "ledger channels"},

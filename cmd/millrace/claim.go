@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,48 +9,46 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/millrace/millrace/hub/ageplugin"
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger"
 )
 
-const (
-	claimSuffix = ".claim" // after the sealed file's name
-	maxClaim    = 4 << 10  // bytes; a claim has about 130
-)
+const claimSuffix = ".claim" // after the sealed file's name
 
-// claim is what registering takes besides the sealed file. The commitment cannot be computed from the file, so who seals
-// offline keeps it until then.
-type claim struct {
-	Content    string `json:"content"`
-	Commitment string `json:"commitment"`
-}
-
-// text is the claim as its file has it.
-func (c claim) text() string {
-	b, _ := json.Marshal(c) // two strings: it cannot fail
-	return string(b) + "\n"
+// claimOf is where the claim to a sealed file lies: beside it, where seal --offline puts it, or else in the folder of claims, if age
+// sealed it there.
+func (a *app) claimOf(in string, h seal.Header) string {
+	beside := in + claimSuffix
+	if _, err := os.Lstat(beside); !errors.Is(err, fs.ErrNotExist) {
+		return beside
+	}
+	if folder, err := ageplugin.ClaimFolder(a.getenv); err == nil {
+		kept := ageplugin.ClaimPath(folder, h.Content)
+		if _, err := os.Lstat(kept); err == nil {
+			return kept
+		}
+	}
+	return beside
 }
 
 // readClaim reads the commitment to the file key of a sealed work, which must be the one with this header.
 func readClaim(ctx context.Context, file string, h seal.Header) (commitment [32]byte, err error) {
-	b, err := readStart(ctx, file, maxClaim)
+	b, err := readStart(ctx, file, seal.MaxClaim)
 	if errors.Is(err, fs.ErrNotExist) {
 		return commitment, usage("there is no claim %s: seal --offline makes it with the sealed file; if it is elsewhere, pass --claim FILE", file)
 	}
 	if err != nil {
 		return commitment, usage("claim: %w", err)
 	}
-	var c claim
-	err = json.Unmarshal(b, &c)
-	id, bad := ledger.ParseContentID(c.Content)
-	sum, wrong := hex.DecodeString(c.Commitment)
-	if err != nil || bad != nil || wrong != nil || len(sum) != len(commitment) {
-		return commitment, usage("%s is not a claim", file) // what it is instead may be a secret
+	c, err := seal.ParseClaim(b)
+	if err != nil {
+		return commitment, usage("%s is %w", file, err)
 	}
-	if id != h.Content {
-		return commitment, usage("%s is the claim to content %v, and the file is content %v", file, id, h.Content)
+	if c.Content != h.Content {
+		return commitment, usage("%s is the claim to content %v, and the file is content %v", file, c.Content, h.Content)
 	}
-	return [32]byte(sum), nil
+	return c.Commitment, nil
 }
 
 // samePlace says whether two paths name one entry of one folder, however they are written.
@@ -104,8 +100,7 @@ func writeClaim(kept *output, id ledger.ContentID, commitment [32]byte) error {
 	if kept == nil {
 		return nil
 	}
-	c := claim{Content: id.String(), Commitment: hex.EncodeToString(commitment[:])}
-	if _, err := io.WriteString(kept, c.text()); err != nil {
+	if _, err := io.WriteString(kept, seal.Claim{Content: id, Commitment: commitment}.Text()); err != nil {
 		return err
 	}
 	return kept.flush()

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/millrace/millrace/hub/seal"
+	"github.com/millrace/millrace/ledger"
 )
 
 // offline is a command that seals a work in the market's folder without the hub.
@@ -45,23 +47,26 @@ func TestClaim(t *testing.T) {
 
 	_, thief := m.account(t, "")
 	stolen := writeFile(t, m.path("stolen"), read(t, out))
-	var mine claim
-	if err := json.Unmarshal(read(t, other+".claim"), &mine); err != nil {
+	mine, err := seal.ParseClaim(read(t, other+".claim"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	mine.Content = object(t, string(read(t, out+".claim")))["content"].(string)
-	forged := writeFile(t, m.path("forged"), []byte(mine.text()))
+	content := object(t, string(read(t, out+".claim")))["content"].(string)
+	if mine.Content, err = ledger.ParseContentID(content); err != nil {
+		t.Fatal(err)
+	}
+	forged := writeFile(t, m.path("forged"), []byte(mine.Text()))
 	fails(t, exitUsage, "there is no claim "+stolen+".claim", m.register(thief, stolen)...)
 	fails(t, exitUsage, "is the claim to content", m.register(thief, stolen, "--claim", other+".claim")...)
 	fails(t, exitRefused, "not sealed by who registers it", m.register(thief, stolen, "--claim", forged)...)
-	for _, text := range []string{"", "{}", "secret", `{"content":"` + mine.Content + `"}`, `{"content":"` + mine.Content + `","commitment":"00"}`,
-		mine.text() + "x", strings.Repeat(" ", maxClaim) + mine.text()} {
+	for _, text := range []string{"", "{}", "secret", `{"content":"` + content + `"}`, `{"content":"` + content + `","commitment":"00"}`,
+		mine.Text() + "x", strings.Repeat(" ", seal.MaxClaim) + mine.Text()} {
 		bad := writeFile(t, m.path("bad"), []byte(text))
 		fails(t, exitUsage, "is not a claim", m.register(thief, stolen, "--claim", bad)...)
 	}
 	fails(t, exitRefused, "content_unknown", m.open(m.buyer, m.path("opened"), out)...)
 
-	if got := ok(t, m.register(m.seller, out)...); got["result"] != "applied" || got["content"] != mine.Content {
+	if got := ok(t, m.register(m.seller, out)...); got["result"] != "applied" || got["content"] != content {
 		t.Errorf("register: %v", got)
 	}
 	ok(t, m.open(m.buyer, m.path("opened"), out)...)

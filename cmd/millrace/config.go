@@ -171,9 +171,9 @@ func bindServeFlags(fs *pflag.FlagSet, c *config) {
 	fs.StringVar(&c.TLSKeyFile, "tls-key-file", c.TLSKeyFile, "PEM private key (with --tls-cert-file)")
 }
 
-// clientVariables are the MILLRACE_ variables of the other verbs. Any other one that serve does not know is refused: a
+// clientVariables are the MILLRACE_ variables of the other verbs and of age-plugin-millrace. Any other one that serve does not know is refused: a
 // misspelt setting must not be ignored.
-var clientVariables = []string{"MILLRACE_HUB", "MILLRACE_TOKEN", "MILLRACE_TOKEN_FILE"}
+var clientVariables = []string{"MILLRACE_HUB", "MILLRACE_TOKEN", "MILLRACE_TOKEN_FILE", "MILLRACE_MAX_MSAT", "MILLRACE_CLAIMS"}
 
 // loadConfig puts the sources together, weakest first: defaults, the file (empty: none), the environment as of
 // os.Environ, and those flags of bindServeFlags that were given. Other flags in the set are none of its business.

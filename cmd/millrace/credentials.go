@@ -19,7 +19,7 @@ import (
 	"gopkg.in/macaroon.v2"
 )
 
-const defaultHub = "http://127.0.0.1:8402"
+const defaultHub = client.DefaultHub
 
 // credentials are which hub, and as whom.
 type credentials struct{ hub, token, tokenFile string }

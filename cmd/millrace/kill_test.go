@@ -12,11 +12,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/hub/ageplugin"
 	"github.com/millrace/millrace/hub/client"
 )
 
-// TestMain lets the test binary be the program, for a process that can be killed.
+// TestMain lets the test binary be the program, for a process that can be killed, and age's plugin.
 func TestMain(m *testing.M) {
+	if os.Getenv("BE_AGE_PLUGIN") != "" {
+		os.Exit(ageplugin.Program{Args: os.Args[1:], Getenv: os.Getenv, In: os.Stdin, Out: os.Stdout, Err: os.Stderr}.Run())
+	}
 	if os.Getenv("BE_MILLRACE") != "" {
 		main()
 	}

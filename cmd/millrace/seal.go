@@ -236,7 +236,7 @@ func (a *app) registerCommand() *cobra.Command {
 			return fmt.Errorf("%s: %w", in.name, err)
 		}
 		if file == "" {
-			file = args[0] + claimSuffix
+			file = a.claimOf(args[0], header)
 		}
 		sealed := seal.Sealed{Header: header.Raw}
 		if sealed.Commitment, err = readClaim(ctx, file, header); err != nil {
@@ -257,10 +257,10 @@ func (a *app) registerCommand() *cobra.Command {
 		}
 		return a.print(work, "%s: content %s is on sale at %s for %d msat", plain(work.Result), work.Content, work.Origin, work.PriceMsat)
 	})
-	c.Long = "Register puts IN on sale, which seal --offline made together with a claim. The claim proves to the hub that you sealed the\n" +
-		"file: a copy of the file alone cannot be registered. Once the work is on sale, the claim has no further use."
+	c.Long = "Register puts IN on sale, which seal --offline or age made together with a claim. The claim proves to the hub that you sealed\n" +
+		"the file: a copy of the file alone cannot be registered. Once the work is on sale, the claim has no further use."
 	o.bind(c)
-	c.Flags().StringVar(&file, "claim", "", "the file's claim (default IN.claim)")
+	c.Flags().StringVar(&file, "claim", "", "the file's claim (default IN.claim, or what age left in the folder of claims)")
 	c.Flags().BoolVar(&quiet, "quiet", false, "no progress")
 	return must(c, "price-msat", "title")
 }

@@ -25,6 +25,9 @@ import (
 	"github.com/millrace/millrace/hub/seal"
 )
 
+// DefaultHub is the URL of a hub on this machine that was told no other.
+const DefaultHub = "http://127.0.0.1:8402"
+
 // maxAnswer bounds what is read of an answer: the largest, the results of 8,192 unlocks in JSON, takes about 1 MiB.
 const maxAnswer = 4 << 20
 
