@@ -37,6 +37,8 @@ var ladder = []struct{ dir, imports string }{
 	{"hub/webhook", "ledger hub/entry channels/outbound"},
 	{"hub", "ledger ledger/store ledger/store/index ledger/tlog hub/seal hub/keyring hub/token"},
 	{"hub/nwc", "ledger channels"},
+	{"hub/currency", "ledger"},
+	{"hub/rates", "hub/currency channels/outbound"},
 	{"hub/api/...", "ledger ledger/tlog hub hub/seal hub/keyring hub/token hub/entry hub/statement hub/webhook " +
 		"channels channels/settle channels/audit channels/lnurl hub/nwc"},
 	{"hub/client", "ledger hub/seal"},
