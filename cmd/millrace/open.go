@@ -20,6 +20,7 @@ type opener struct {
 	max                    msatFlag
 	out                    string
 	force, quiet, noVerify bool
+	offset, length         uint64 // of the part that is opened; both 0: all of it
 }
 
 func (a *app) openCommand() *cobra.Command {
@@ -28,7 +29,8 @@ func (a *app) openCommand() *cobra.Command {
 		return o.run(ctx, a, args[0])
 	})
 	c.Long = "Open checks that IN (- for standard input) is the work that was registered, pays for it unless it is paid for already,\n" +
-		"and decrypts it. Opening it again with the same account is free.\n\n" +
+		"and decrypts it. Opening it again with the same account is free. With --offset and --length it decrypts that part alone,\n" +
+		"and with --no-verify also reads no more than that.\n\n" +
 		"The token only goes to the hub of --hub or MILLRACE_HUB, if that sells the file, or to " + defaultHub + " if that is the\n" +
 		"hub which the file names: a file can name anybody."
 	o.cred.bind(c.Flags())
@@ -37,6 +39,8 @@ func (a *app) openCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.force, "force", false, "replace the opened file if there is one")
 	c.Flags().BoolVar(&o.quiet, "quiet", false, "no progress")
 	c.Flags().BoolVar(&o.noVerify, "no-verify", false, "pay without reading the whole file first")
+	c.Flags().Uint64Var(&o.offset, "offset", 0, "open from this byte of the opened file on")
+	c.Flags().Uint64Var(&o.length, "length", 0, "open this many bytes at most (default: to the end)")
 	return must(c, "max-msat", "out")
 }
 
@@ -50,6 +54,10 @@ func (o *opener) run(ctx context.Context, a *app, name string) error {
 		return usage("%s is both what to open and where to", o.out)
 	}
 	header, whole, err := seal.ReadHeader(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", in.name, err)
+	}
+	decrypt, err := o.part(ctx, a, in, header)
 	if err != nil {
 		return fmt.Errorf("%s: %w", in.name, err)
 	}
@@ -84,7 +92,45 @@ func (o *opener) run(ctx context.Context, a *app, name string) error {
 		}
 		whole = in
 	}
-	return o.buy(ctx, a, cl, header, quoted, a.watch(ctx, "opening", in.size, whole, o.quiet), out)
+	if decrypt == nil {
+		decrypt = func(dst io.Writer, key seal.FileKey) error {
+			return seal.Open(dst, a.watch(ctx, "opening", in.size, whole, o.quiet), key)
+		}
+	}
+	return o.buy(ctx, a, cl, header, quoted, decrypt, out)
+}
+
+// unseal decrypts a work, or a part of it, with its key.
+type unseal func(dst io.Writer, key seal.FileKey) error
+
+// part is how the part that was asked for is decrypted; nil: all of the work was. What is not there is found before it is paid for.
+func (o *opener) part(ctx context.Context, a *app, in *input, h seal.Header) (unseal, error) {
+	if o.offset == 0 && o.length == 0 {
+		return nil, nil
+	}
+	if !in.seek {
+		return nil, usage("--offset and --length want a regular file")
+	}
+	size, err := seal.PlainSize(h, in.size)
+	if err != nil {
+		return nil, err
+	}
+	if o.offset > uint64(size) {
+		return nil, usage("--offset: the opened file has %d bytes", size)
+	}
+	from, n := int64(o.offset), size-int64(o.offset)
+	if o.length != 0 && o.length < uint64(n) {
+		n = int64(o.length)
+	}
+	return func(dst io.Writer, key seal.FileKey) error {
+		r, err := seal.OpenAt(in.file, in.size, key)
+		if err != nil {
+			return err
+		}
+		const readAtOnce = 1 << 20 // each read allocates a chunk of 64 KiB
+		_, err = io.CopyBuffer(dst, a.watch(ctx, "opening", n, io.NewSectionReader(r, from, n), o.quiet), make([]byte, readAtOnce))
+		return err
+	}, nil
 }
 
 // spool keeps a stream beside the output, so that it can be checked before it is paid for. The file has no name by then, and
@@ -125,7 +171,7 @@ func (o *opener) verify(ctx context.Context, a *app, in *input, h seal.Header, q
 
 // buy pays, and decrypts what was paid for. A price above the maximum is the hub's to refuse: who owns the work is not asked
 // for the present price.
-func (o *opener) buy(ctx context.Context, a *app, cl *client.Client, h seal.Header, q client.Content, src io.Reader, out *output) error {
+func (o *opener) buy(ctx context.Context, a *app, cl *client.Client, h seal.Header, q client.Content, decrypt unseal, out *output) error {
 	digest := h.SHA256()
 	paid, err := cl.Buy(ctx, client.Purchase{Content: h.Content, PriceVersion: q.PriceVersion, MaxMsat: ledger.Msat(o.max), HeaderSHA256: &digest})
 	if err != nil {
@@ -135,7 +181,7 @@ func (o *opener) buy(ctx context.Context, a *app, cl *client.Client, h seal.Head
 		return fmt.Errorf("%w (the work is paid for: opening it again is free)", err)
 	}
 	plaintext := &counter{w: out}
-	if err := seal.Open(plaintext, src, paid.Key); err != nil {
+	if err := decrypt(plaintext, paid.Key); err != nil {
 		return owned(err)
 	}
 	if err := out.commit(); err != nil {
