@@ -255,15 +255,18 @@ func writeFile(path string, write func(*os.File) error) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// holders are the accounts of a view: the hub's fees, and every customer.
+// holders are the accounts of a view: the hub's fees, what lies in escrow, and every customer.
 type holders struct{ view *ledger.View }
 
-func (h holders) Len() int { return 1 + int(h.view.Counts().Accounts) }
+func (h holders) Len() int { return 2 + int(h.view.Counts().Accounts) }
 
 func (h holders) Holder(i int) tlog.Holder {
 	no := ledger.Fees
-	if i > 0 {
-		no = ledger.FirstAccount + ledger.AccountNo(i) - 1
+	switch {
+	case i == 1:
+		no = ledger.Escrow
+	case i > 1:
+		no = ledger.FirstAccount + ledger.AccountNo(i) - 2
 	}
 	a, _ := h.view.Account(no)
 	return tlog.Holder{Account: no, Balance: ledger.Msat(a.Available) + a.Held}

@@ -174,7 +174,7 @@ func TestLiabilities(t *testing.T) {
 		}
 	}
 	l, err := r.MakeLiabilities()
-	if err != nil || l.Leaves != 3 {
+	if err != nil || l.Leaves != 4 {
 		t.Fatalf("%+v, %v", l, err)
 	}
 	first := l.Epoch

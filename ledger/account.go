@@ -1,5 +1,7 @@
 package ledger
 
+import "fmt"
+
 // Account is a holder of money. The row is 32 bytes.
 type Account struct {
 	Available int64  // msat; below zero only for external accounts
@@ -12,6 +14,18 @@ type Account struct {
 // holder says whether the account can pay and be paid inside: the hub's fees and every customer.
 func (s *State) holder(a AccountNo) bool {
 	return uint32(a) < s.accounts.rows && (a >= FirstAccount || a == Fees)
+}
+
+// auditEscrow recomputes what lies in escrow.
+func (s *State) auditEscrow() error {
+	var want Msat
+	for i := range s.tallies.rows {
+		want += s.tallies.at(i).Disputed
+	}
+	if a := s.accounts.at(uint32(Escrow)); a.Available != int64(want) {
+		return fmt.Errorf("%d msat in escrow, but %d are owed", a.Available, want)
+	}
+	return nil
 }
 
 // canPay says whether the account has an amount at hand. It is a holder.

@@ -51,6 +51,8 @@ func (s *State) check(op *Op, detail []byte, now uint64) Applied {
 		return s.checkCapture(op)
 	case OpVoid:
 		return s.checkVoid(op)
+	case OpSplit:
+		return s.checkSplit(op, detail)
 	}
 	return refuse(OpMalformed)
 }
@@ -86,6 +88,8 @@ func (s *State) mutate(op *Op, detail []byte) Applied {
 		return s.capture(op)
 	case OpVoid:
 		return s.void(op)
+	case OpSplit:
+		return s.split(op, detail)
 	}
 	panic("ledger: an op that was checked has no kind")
 }
@@ -203,7 +207,8 @@ func (s *State) entry(amount Msat, object uint32) Applied {
 }
 
 // Audit recomputes what must always hold: the sum over all accounts is zero, nobody but an external account is below zero,
-// and what is held is what lies in open channels and holds. It reads everything: about a second for ten million rows.
+// what is held is what lies in open channels and holds, and what lies in escrow is what somebody will get. It reads everything:
+// about a second for ten million rows.
 func (s *State) Audit() error {
 	held := make([]Msat, s.accounts.rows)
 	for i := range s.channels.rows {
@@ -219,6 +224,9 @@ func (s *State) Audit() error {
 		if h := s.holds.at(i); h.Status == Open {
 			held[h.Account] += h.Amount
 		}
+	}
+	if err := s.auditEscrow(); err != nil {
+		return err
 	}
 	var sum int64
 	for i := range s.accounts.rows {

@@ -35,23 +35,18 @@ func AppendRegistration(b []byte, r *Registration) []byte {
 	b = append(b, r.FileSHA256[:]...)
 	b = append(b, r.Wrapped[:]...)
 	b = binary.LittleEndian.AppendUint64(b, r.Size)
-	b = append(b, byte(len(r.Payees)))
-	for _, p := range r.Payees {
-		b = binary.LittleEndian.AppendUint32(b, uint32(p.Account))
-		b = binary.LittleEndian.AppendUint32(b, p.Share)
-	}
+	b = AppendPayees(b, r.Payees)
 	b = append(b, byte(len(r.Title)))
 	return append(b, r.Title...)
 }
 
 // decodeRegistration is the inverse; false for bytes that AppendRegistration does not write.
 func decodeRegistration(b []byte) (r Registration, ok bool) {
-	if len(b) < registrationFixed || b[registrationFixed-1] > MaxPayees {
+	if len(b) < registrationFixed {
 		return r, false
 	}
-	n := int(b[registrationFixed-1])
-	rest := b[registrationFixed:]
-	if len(rest) < 8*n+1 || len(rest) != 8*n+1+int(rest[8*n]) {
+	payees, rest, ok := decodePayees(b[registrationFixed-1:])
+	if !ok || len(rest) == 0 || len(rest) != 1+int(rest[0]) {
 		return r, false
 	}
 	r.Commitment = [32]byte(b[0:32])
@@ -59,12 +54,8 @@ func decodeRegistration(b []byte) (r Registration, ok bool) {
 	r.FileSHA256 = [32]byte(b[64:96])
 	r.Wrapped = [48]byte(b[96:144])
 	r.Size = binary.LittleEndian.Uint64(b[144:])
-	r.Payees = make([]Payee, n)
-	for i := range r.Payees {
-		r.Payees[i].Account = AccountNo(binary.LittleEndian.Uint32(rest[8*i:]))
-		r.Payees[i].Share = binary.LittleEndian.Uint32(rest[8*i+4:])
-	}
-	r.Title = string(rest[8*n+1:])
+	r.Payees = payees
+	r.Title = string(rest[1:])
 	return r, TitleOK(r.Title)
 }
 
@@ -83,9 +74,10 @@ func TitleOK(title string) bool {
 
 // Content is a sealed work with a price.
 type Content struct {
-	Registration
+	Registration // its payees are those of the present split
 	ID           ContentID
 	Seller       AccountNo
+	Split        uint32 // row of the present one
 	Price        Msat
 	PriceVersion uint32 // from 1
 	Status       Status
@@ -186,11 +178,13 @@ func splitOK(payees []Payee) bool {
 func (s *State) register(op *Op, detail []byte, now uint64) Applied {
 	r, _ := decodeRegistration(detail)
 	no, c := s.contents.add()
+	s.tallies.add()
 	a := s.entry(0, no)
 	*c = Content{
 		Registration: r, ID: op.ID, Seller: op.Actor, Price: op.Amount, PriceVersion: 1, Status: Open,
 		Registered: now, Seq: a.seq, body: registrationBody(op, &r),
 	}
+	s.setSplit(no, c, r.Payees, a.seq)
 	s.contentByID[c.ID] = no
 	s.contentByKey[c.Commitment] = no
 	s.own(Owned{Account: op.Actor, Content: no, Seq: a.seq})

@@ -11,7 +11,7 @@ import (
 )
 
 func FuzzDecodeOp(f *testing.F) {
-	for k := ledger.Kind(1); int(k) < ledger.Kinds; k++ {
+	for _, k := range ledger.AllKinds() {
 		op, detail := sampleOp(k)
 		f.Add(ledger.AppendOp(nil, &op, detail))
 	}

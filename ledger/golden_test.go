@@ -49,21 +49,26 @@ func sampleOp(k ledger.Kind) (ledger.Op, []byte) {
 	for i := range op.ID {
 		op.ID[i] = 0xe0 + byte(i)
 	}
-	if k != ledger.OpRegister {
+	switch k {
+	case ledger.OpSplit:
+		return op, ledger.AppendPayees(nil, []ledger.Payee{{Account: 16, Share: 2}, {Account: 17, Share: 1}})
+	case ledger.OpRegister:
+	default:
 		return op, nil
 	}
 	return op, registration(7, ledger.Payee{Account: 16, Share: 2}, ledger.Payee{Account: 17, Share: 1})
 }
 
-// opSizes are those of the table at Op, without a register's detail.
+// opSizes are those of the table at Op, without details.
 var opSizes = [ledger.Kinds]int{
 	ledger.OpTransfer: 33, ledger.OpAdvance: 17, ledger.OpUnlock: 33, ledger.OpOpenAccount: 17, ledger.OpOpenChannel: 37,
 	ledger.OpTopUp: 33, ledger.OpCloseChannel: 9, ledger.OpExpireChannel: 5, ledger.OpRegister: 31, ledger.OpReprice: 33,
 	ledger.OpRetire: 21, ledger.OpCredit: 33, ledger.OpDebit: 33, ledger.OpHold: 29, ledger.OpCapture: 21, ledger.OpVoid: 9,
+	ledger.OpSplit: 23,
 }
 
 func TestGoldenOps(t *testing.T) {
-	for k := ledger.Kind(1); int(k) < ledger.Kinds; k++ {
+	for _, k := range ledger.AllKinds() {
 		op, detail := sampleOp(k)
 		b := ledger.AppendOp(nil, &op, detail)
 		if len(b) != opSizes[k]+len(detail) {
@@ -80,7 +85,7 @@ func TestGoldenOps(t *testing.T) {
 
 func TestGoldenBlock(t *testing.T) {
 	var b ledger.Builder
-	for k := ledger.Kind(1); int(k) < ledger.Kinds; k++ {
+	for _, k := range ledger.AllKinds() {
 		op, detail := sampleOp(k)
 		b.Add(&op, detail)
 	}
@@ -91,7 +96,7 @@ func TestGoldenBlock(t *testing.T) {
 	block := b.Seal(h)
 	golden(t, "block", block)
 	got, count, ops, err := ledger.DecodeHeader(block)
-	if err != nil || got != h || count != ledger.Kinds-1 || len(ops) != len(block)-ledger.HeaderSize || b.Count() != count || b.Size() != len(block) {
+	if err != nil || got != h || count != len(ledger.AllKinds()) || len(ops) != len(block)-ledger.HeaderSize || b.Count() != count || b.Size() != len(block) {
 		t.Errorf("%+v, %d ops in %d bytes, %v", got, count, len(ops), err)
 	}
 	var empty ledger.Builder
@@ -119,6 +124,7 @@ func TestSizes(t *testing.T) {
 		{"Channel", unsafe.Sizeof(ledger.Channel{}), 32},
 		{"Hold", unsafe.Sizeof(ledger.Hold{}), 32},
 		{"Op", unsafe.Sizeof(ledger.Op{}), 40},
+		{"Tally", unsafe.Sizeof(ledger.Tally{}), 24},
 		{"Applied", unsafe.Sizeof(ledger.Applied{}), 24},
 	} {
 		if c.got != c.want {

@@ -24,6 +24,7 @@ const (
 	Dev          AccountNo = 2 // external: money made for development and load tests
 	Lightning    AccountNo = 3 // external: what came in and went out over Lightning
 	Chain        AccountNo = 4 // external: what came in and went out on-chain
+	Escrow       AccountNo = 5 // what buyers have paid and nobody has earned yet: no transfer reaches it
 	FirstAccount AccountNo = 16
 )
 

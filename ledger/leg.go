@@ -1,5 +1,7 @@
 package ledger
 
+import "fmt"
+
 // Move says what a leg does with its amount.
 type Move uint8
 
@@ -10,6 +12,18 @@ const (
 	MoveSetAside Move = 3 // from what From has at hand to what is held for From
 	MoveGiveBack Move = 4 // from what is held for From to what From has at hand
 )
+
+var moveNames = [...]string{MoveNone: "none", MovePaid: "paid", MovePaidHeld: "paid_held", MoveSetAside: "set_aside", MoveGiveBack: "give_back"}
+
+// Known says whether a number is that of a move.
+func (m Move) Known() bool { return int(m) < len(moveNames) }
+
+func (m Move) String() string {
+	if !m.Known() {
+		return fmt.Sprintf("move(%d)", uint8(m))
+	}
+	return moveNames[m]
+}
 
 // Leg is one movement of an entry: a transfer has one, an unlock one for the fee and for each payee. An entry without money
 // has one, too, so that it stands in somebody's history. 32 bytes.
@@ -23,6 +37,9 @@ type Leg struct {
 	Kind   Kind
 	Move   Move
 }
+
+// MaxLegs bounds the legs of an entry: those of a split, one for the seller, and one for each payee before and after it.
+const MaxLegs = 1 + 2*MaxPayees
 
 // Effect is what the leg does to an account: to what it has at hand, and to what is held for it. An account may be both
 // sides: who buys what he has a share in pays himself.
@@ -61,6 +78,15 @@ func (l *Leg) Channel() ChannelNo {
 		return ChannelNo(l.Object)
 	}
 	return 0
+}
+
+// Content says whether the object of the kind's legs is a content.
+func (k Kind) Content() bool {
+	switch k {
+	case OpUnlock, OpRegister, OpReprice, OpRetire, OpSplit:
+		return true
+	}
+	return false
 }
 
 // leg adds a leg to the entry that is being made. Its place is set when the op is done: see Apply.

@@ -26,6 +26,7 @@ const (
 	OpHold          Kind = 14
 	OpCapture       Kind = 15
 	OpVoid          Kind = 16
+	OpSplit         Kind = 20 // 17 to 19 are for channels
 )
 
 // Op is what somebody asks for: a fixed-size value without pointers. Which fields a kind uses, and on disk how many bytes
@@ -48,9 +49,10 @@ const (
 //	OpHold          account     -                amount         -                op           29
 //	OpCapture       account     hold             amount         to account       -            21
 //	OpVoid          account     hold             -              -                -             9
+//	OpSplit         seller      -                -              -                content      23 + detail
 //
-// Zero in an unlock's maximum or price version means that it is not named; one of the two must be. OpRegister alone has a
-// detail (see Registration), which travels beside the op and stands behind a uint16 of its length in a block.
+// Zero in an unlock's maximum or price version means that it is not named; one of the two must be. The detail of OpRegister
+// (see Registration) and of OpSplit (see AppendPayees) travels beside the op and stands behind a uint16 of its length in a block.
 type Op struct {
 	Kind    Kind
 	Actor   AccountNo
@@ -87,6 +89,7 @@ var kindFields = [...]uint8{
 	OpHold:          hasActor | hasAmount | hasID,
 	OpCapture:       hasActor | hasTarget | hasAmount | hasVersion,
 	OpVoid:          hasActor | hasTarget,
+	OpSplit:         hasActor | hasID | hasDetail,
 }
 
 var kindNames = [...]string{
@@ -94,15 +97,28 @@ var kindNames = [...]string{
 	OpOpenChannel: "open_channel", OpTopUp: "top_up", OpCloseChannel: "close_channel",
 	OpExpireChannel: "expire_channel", OpRegister: "register", OpReprice: "reprice", OpRetire: "retire",
 	OpCredit: "credit", OpDebit: "debit", OpHold: "hold", OpCapture: "capture", OpVoid: "void",
+	OpSplit: "split",
 }
 
-// Kinds is one more than the largest kind: what a table by kind needs.
-const Kinds = int(OpVoid) + 1
+// Kinds is one more than the largest kind: what a table by kind needs. Not all numbers below are kinds.
+const Kinds = len(kindFields)
 
-func (k Kind) known() bool { return k >= OpTransfer && int(k) < Kinds }
+// Known says whether a number is that of a kind. Every kind has fields.
+func (k Kind) Known() bool { return int(k) < Kinds && kindFields[k] != 0 }
+
+// AllKinds lists every kind, in the order of their numbers.
+func AllKinds() []Kind {
+	var all []Kind
+	for k := range Kind(Kinds) {
+		if k.Known() {
+			all = append(all, k)
+		}
+	}
+	return all
+}
 
 func (k Kind) String() string {
-	if !k.known() {
+	if !k.Known() {
 		return fmt.Sprintf("kind(%d)", uint8(k))
 	}
 	return kindNames[k]
@@ -153,7 +169,7 @@ func DecodeOp(b []byte, op *Op) (detail []byte, size int, err error) {
 		*op = Op{Kind: OpAdvance, Actor: AccountNo(le.Uint32(b[1:])), Target: le.Uint32(b[5:]), Amount: Msat(le.Uint64(b[9:]))}
 		return nil, 17, nil
 	}
-	if len(b) == 0 || !Kind(b[0]).known() {
+	if len(b) == 0 || !Kind(b[0]).Known() {
 		return nil, 0, fmt.Errorf("%w: no known kind", ErrOp)
 	}
 	*op = Op{Kind: Kind(b[0])}
@@ -210,7 +226,7 @@ func (k Kind) size() int {
 // strays says whether a field is set that the kind does not use. A block would lose it, and with it what tells the op from
 // another: its repeat would look like another op under the same id.
 func (op *Op) strays() bool {
-	if !op.Kind.known() {
+	if !op.Kind.Known() {
 		return true
 	}
 	fields := kindFields[op.Kind]

@@ -10,7 +10,7 @@ import (
 var le = binary.LittleEndian
 
 // maxPart bounds a part in bytes: a page of contents with the longest details.
-const maxPart = pageRows * (16 + 4 + 8 + 4 + 4 + 8 + 8 + 32 + 4 + MaxDetail)
+const maxPart = pageRows * (16 + 4 + 4 + 8 + 4 + 4 + 8 + 8 + 32 + 4 + MaxDetail)
 
 // Restore reads a snapshot: all parts of one view, as WriteTo wrote them. The ledger is as it was, and the next block goes on
 // where it was taken; its ids and entitlements are in the archive, which must be attached. The error is a wrapped ErrSnapshot,
@@ -37,6 +37,10 @@ func Restore(r io.Reader, seed Seed) (*State, error) {
 		d.within(holders, h.Account, h.To)
 	})
 	d.contents(s)
+	d.splits(s)
+	decodePages(d, tallyPart, &s.tallies, 24, func(_ uint32, b []byte, t *Tally) {
+		*t = Tally{Sold: le.Uint32(b), Refunded: le.Uint32(b[4:]), Income: Msat(le.Uint64(b[8:])), Disputed: Msat(le.Uint64(b[16:]))}
+	})
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -55,7 +59,7 @@ func (d *decoder) header(seed Seed) *State {
 	if d.err != nil {
 		return nil
 	}
-	const fixed = headerFixed + paramsSize + 5*8 + 4*4
+	const fixed = headerFixed + paramsSize + 5*8 + 6*4
 	if len(b) < fixed || le.Uint32(b) != snapshotVersion {
 		d.corrupt("not a header of version %d", snapshotVersion)
 		return nil
@@ -76,10 +80,12 @@ func (d *decoder) header(seed Seed) *State {
 	s.ids.latest = le.Uint64(body[32:])
 	s.ids.newest, s.ids.dropped, s.owned.dropped = s.ids.latest, s.ids.latest > 0, s.unlocks > 0
 	s.accounts, s.channels, s.holds, s.contents = table[Account]{}, table[Channel]{}, table[Hold]{}, table[Content]{}
-	for i, rows := range [...]*uint32{&s.accounts.rows, &s.channels.rows, &s.holds.rows, &s.contents.rows} {
+	s.splits, s.tallies = table[Split]{}, table[Tally]{}
+	for i, rows := range [...]*uint32{&s.accounts.rows, &s.channels.rows, &s.holds.rows, &s.contents.rows, &s.splits.rows, &s.tallies.rows} {
 		*rows = le.Uint32(body[40+4*i:])
 	}
-	if s.accounts.rows < uint32(FirstAccount) || s.channels.rows == 0 || s.holds.rows == 0 || s.contents.rows == 0 {
+	if s.accounts.rows < uint32(FirstAccount) || s.channels.rows == 0 || s.holds.rows == 0 || s.contents.rows == 0 ||
+		s.splits.rows < s.contents.rows || s.tallies.rows != s.contents.rows {
 		d.corrupt("the ledger's own rows are missing")
 	}
 	if err := s.chain.load(b[fixed:]); err != nil {
@@ -126,23 +132,71 @@ func (d *decoder) contents(s *State) {
 
 // content reads one row, and returns what is behind it.
 func (d *decoder) content(b []byte, c *Content) []byte {
-	const fixed = 16 + 4 + 8 + 4 + 4 + 8 + 8 + 32 + 4
+	const fixed = 16 + 4 + 4 + 8 + 4 + 4 + 8 + 8 + 32 + 4
 	if len(b) < fixed || uint64(len(b)-fixed) < uint64(le.Uint32(b[fixed-4:])) {
 		d.corrupt("a content cut short")
 		return nil
 	}
 	c.ID = ContentID(b[:16])
-	c.Seller, c.Price, c.PriceVersion = AccountNo(le.Uint32(b[16:])), Msat(le.Uint64(b[20:])), le.Uint32(b[28:])
-	c.Status, c.Registered, c.Seq = Status(le.Uint32(b[32:])), le.Uint64(b[36:]), le.Uint64(b[44:])
-	copy(c.body[:], b[52:84])
+	c.Seller, c.Split = AccountNo(le.Uint32(b[16:])), le.Uint32(b[20:])
+	c.Price, c.PriceVersion = Msat(le.Uint64(b[24:])), le.Uint32(b[32:])
+	c.Status, c.Registered, c.Seq = Status(le.Uint32(b[36:])), le.Uint64(b[40:]), le.Uint64(b[48:])
+	copy(c.body[:], b[56:88])
 	end := fixed + int(le.Uint32(b[fixed-4:]))
 	if c.Seller != 0 { // not row 0
 		var ok bool
-		if c.Registration, ok = decodeRegistration(b[fixed:end]); !ok || !splitOK(c.Payees) {
+		if c.Registration, ok = decodeRegistration(b[fixed:end]); !ok || len(c.Payees) > 0 {
 			d.corrupt("malformed content")
 		}
 	}
 	return b[end:]
+}
+
+// splits reads them, and gives the contents, which are there already, their payees.
+func (d *decoder) splits(s *State) {
+	for first := uint32(0); first < s.splits.rows && d.err == nil; first += pageRows {
+		b := d.part(splitPart, first/pageRows)
+		page := new([pageRows]Split)
+		for i := range min(pageRows, s.splits.rows-first) {
+			if b = d.split(b, first+i, s, &page[i]); d.err != nil {
+				return
+			}
+		}
+		if len(b) > 0 {
+			d.corrupt("bytes behind the last split of a page")
+		}
+		s.splits.append(page)
+	}
+	for no := uint32(1); no < s.contents.rows && d.err == nil; no++ {
+		c := &s.contents.pages[no/pageRows][no%pageRows] // shared with no view yet, and as saved
+		if c.Split == 0 || c.Split >= s.splits.rows || s.splits.at(c.Split).Content != no {
+			d.corrupt("content %d has no split", no)
+			return
+		}
+		c.Payees = s.splits.at(c.Split).Payees
+	}
+}
+
+// split reads one row, and returns what is behind it.
+func (d *decoder) split(b []byte, no uint32, s *State, p *Split) []byte {
+	const fixed = 4 + 4 + 4 + 8 + 8
+	if len(b) < fixed {
+		d.corrupt("a split cut short")
+		return nil
+	}
+	*p = Split{Content: le.Uint32(b), Number: le.Uint32(b[4:]), Before: le.Uint32(b[8:]), Since: le.Uint64(b[12:]), Seq: le.Uint64(b[20:])}
+	payees, rest, ok := decodePayees(b[fixed:])
+	if no == 0 && ok && len(payees) == 0 {
+		return rest
+	}
+	if !ok || !splitOK(payees) || p.Content >= s.contents.rows || p.Before >= no {
+		d.corrupt("malformed split %d", no)
+	}
+	for _, q := range payees {
+		d.within(s.accounts.rows, q.Account)
+	}
+	p.Payees = payees
+	return rest
 }
 
 // decoder reads parts. After the first error it returns none.

@@ -15,7 +15,7 @@ var ErrSnapshot = errors.New("broken snapshot")
 const (
 	partMagic       = 0x5052_4d32 // "2MRP" in little-endian
 	partFrame       = 4 + 1 + 4 + 4
-	snapshotVersion = 2
+	snapshotVersion = 3
 )
 
 // The tables of a snapshot, in the order of their parts. The header stands before them.
@@ -25,6 +25,8 @@ const (
 	channelPart
 	holdPart
 	contentPart
+	splitPart
+	tallyPart
 )
 
 // View is a whole ledger, frozen, but for ids and entitlements, which the archive has: taking it costs a copy of the page lists,
@@ -37,12 +39,15 @@ const (
 //
 //	kind        bytes
 //	0 header    version u32 | index u64 | 16 x (index u64, head 32) | body
-//	            body: params 20 | now u64 | seq u64 | chain time u64 | unlocks u64 | latest id u64 | rows u32 of kinds 1 to 4 |
+//	            body: params 20 | now u64 | seq u64 | chain time u64 | unlocks u64 | latest id u64 | rows u32 of kinds 1 to 6 |
 //	            state of SHA-256, the rest
 //	1 accounts  n x (available i64, held u64, opened u64, channels u32, holds u32)
 //	2 channels  n x (payer u32, payee u32, funded u64, total u64, expiry u32, status u32)
 //	3 holds     n x (account u32, to u32, amount u64, captured u64, status u32)
-//	4 contents  n x (id 16, seller u32, price u64, version u32, status u32, registered u64, seq u64, body 32, detail: u32 length, bytes)
+//	4 contents  n x (id 16, seller u32, split u32, price u64, version u32, status u32, registered u64, seq u64, body 32, detail: u32
+//	            length, bytes, without payees)
+//	5 splits    n x (content u32, number u32, before u32, since u64, seq u64, payees: n u8, n x (account u32, share u32))
+//	6 tallies   n x (sold u32, refunded u32, income u64, disputed u64)
 //
 // A page has 4,096 rows, the last of a table what is left. What follows the heads in the header, and all the other parts, do not
 // depend on how ops were cut into blocks: their SHA-256 is the state's digest.
@@ -55,7 +60,8 @@ type View struct {
 func (s *State) View() *View {
 	v := &View{sums: s.chain.save()}
 	v.state = State{params: s.params, index: s.index, now: s.now, seq: s.seq, recent: s.recent, unlocks: s.unlocks,
-		accounts: s.accounts.view(), channels: s.channels.view(), holds: s.holds.view(), contents: s.contents.view()}
+		accounts: s.accounts.view(), channels: s.channels.view(), holds: s.holds.view(), contents: s.contents.view(),
+		splits: s.splits.view(), tallies: s.tallies.view()}
 	v.state.chain.time, v.state.ids.latest = s.chain.time, s.ids.latest
 	return v
 }
@@ -68,6 +74,8 @@ func (s *State) Checkpoint() *View {
 	s.channels.clean()
 	s.holds.clean()
 	s.contents.clean()
+	s.splits.clean()
+	s.tallies.clean()
 	return v
 }
 
@@ -117,6 +125,14 @@ func (v *View) Parts(changed bool, f func(key, part []byte) error) error {
 		return le.AppendUint32(b, uint32(h.Status))
 	})
 	encodePages(e, contentPart, &s.contents, appendContent)
+	encodePages(e, splitPart, &s.splits, func(b []byte, p *Split) []byte {
+		b = le.AppendUint32(le.AppendUint32(le.AppendUint32(b, p.Content), p.Number), p.Before)
+		return AppendPayees(le.AppendUint64(le.AppendUint64(b, p.Since), p.Seq), p.Payees)
+	})
+	encodePages(e, tallyPart, &s.tallies, func(b []byte, t *Tally) []byte {
+		b = le.AppendUint32(le.AppendUint32(b, t.Sold), t.Refunded)
+		return le.AppendUint64(le.AppendUint64(b, uint64(t.Income)), uint64(t.Disputed))
+	})
 	return e.err
 }
 
@@ -157,7 +173,7 @@ func (v *View) header(b []byte) []byte {
 	for _, n := range [...]uint64{s.now, s.seq, s.chain.time, s.unlocks, s.ids.latest} {
 		b = le.AppendUint64(b, n)
 	}
-	for _, n := range [...]uint32{s.accounts.rows, s.channels.rows, s.holds.rows, s.contents.rows} {
+	for _, n := range [...]uint32{s.accounts.rows, s.channels.rows, s.holds.rows, s.contents.rows, s.splits.rows, s.tallies.rows} {
 		b = le.AppendUint32(b, n)
 	}
 	return append(b, v.sums...)
@@ -165,12 +181,14 @@ func (v *View) header(b []byte) []byte {
 
 func appendContent(b []byte, c *Content) []byte {
 	b = append(b, c.ID[:]...)
-	b = le.AppendUint64(le.AppendUint32(b, uint32(c.Seller)), uint64(c.Price))
+	b = le.AppendUint64(le.AppendUint32(le.AppendUint32(b, uint32(c.Seller)), c.Split), uint64(c.Price))
 	b = le.AppendUint32(le.AppendUint32(b, c.PriceVersion), uint32(c.Status))
 	b = le.AppendUint64(le.AppendUint64(b, c.Registered), c.Seq)
 	b = append(b, c.body[:]...)
 	at := len(b)
-	b = AppendRegistration(le.AppendUint32(b, 0), &c.Registration)
+	r := c.Registration
+	r.Payees = nil // they are the split's
+	b = AppendRegistration(le.AppendUint32(b, 0), &r)
 	le.PutUint32(b[at:], uint32(len(b)-at-4))
 	return b
 }

@@ -88,6 +88,8 @@ type State struct {
 	channels table[Channel] // by ChannelNo; row 0 is nobody's
 	holds    table[Hold]    // by HoldNo; row 0 is nobody's
 	contents table[Content] // by number; row 0 is nobody's
+	splits   table[Split]   // in the order in which they were set; row 0 is nobody's
+	tallies  table[Tally]   // by number of the content
 	unlocks  uint64         // contents owned, each owner counted
 
 	// The newest of what is remembered for repeats; the archive has the rest.
@@ -126,6 +128,8 @@ func New(params Params, seed Seed) *State {
 	s.channels.add()
 	s.holds.add()
 	s.contents.add()
+	s.splits.add()
+	s.tallies.add()
 	s.recent[MaxInFlight-1] = parent{0, s.chain.sum()}
 	return s
 }
@@ -147,7 +151,7 @@ func (s *State) Head() [32]byte { return s.recent[MaxInFlight-1].head }
 
 // Account returns a copy of the row, and whether the account exists. The hub's own do.
 func (s *State) Account(no AccountNo) (Account, bool) {
-	if uint32(no) >= s.accounts.rows || !(s.holder(no) || no.External()) {
+	if uint32(no) >= s.accounts.rows || !(s.holder(no) || no.External() || no == Escrow) {
 		return Account{}, false
 	}
 	return *s.accounts.at(uint32(no)), true

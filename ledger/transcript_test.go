@@ -51,7 +51,7 @@ type named struct {
 func newTranscript(t *testing.T, p ledger.Params) *transcript {
 	tr := &transcript{workbench: newWorkbench(t, p), now: testTime, objects: map[string]uint32{}, ids: map[string]ledger.OpID{},
 		last: map[string]string{}}
-	for name, no := range map[string]ledger.AccountNo{"fees": ledger.Fees, "dev": ledger.Dev, "lightning": ledger.Lightning, "chain": ledger.Chain} {
+	for name, no := range map[string]ledger.AccountNo{"fees": ledger.Fees, "dev": ledger.Dev, "lightning": ledger.Lightning, "chain": ledger.Chain, "escrow": ledger.Escrow} {
 		tr.accounts = append(tr.accounts, named{name, no})
 	}
 	slices.SortFunc(tr.accounts, func(a, b named) int { return int(a.no) - int(b.no) })
@@ -100,6 +100,9 @@ func (tr *transcript) outcome(k ledger.Kind, a ledger.Applied) string {
 	if k == ledger.OpReprice && a.Result().OK() {
 		s += fmt.Sprintf(" version=%d", a.Object())
 	}
+	if k == ledger.OpSplit && a.Result().OK() {
+		s += fmt.Sprintf(" number=%d", a.Object())
+	}
 	return s
 }
 
@@ -130,7 +133,7 @@ func (tr *transcript) name(k ledger.Kind, name string, object uint32) {
 
 var transcriptKinds = func() map[string]ledger.Kind {
 	kinds := map[string]ledger.Kind{}
-	for k := ledger.Kind(1); int(k) < ledger.Kinds; k++ {
+	for _, k := range ledger.AllKinds() {
 		kinds[k.String()] = k
 	}
 	return kinds
@@ -163,6 +166,8 @@ func (tr *transcript) op(d *datadriven.TestData) (ledger.Op, []byte) {
 	case ledger.OpRegister:
 		detail = tr.registration(d)
 		op.Amount = ledger.Msat(tr.number(d, "price", 0))
+	case ledger.OpSplit:
+		detail = ledger.AppendPayees(nil, tr.payees(d))
 	case ledger.OpReprice:
 		op.Amount = ledger.Msat(tr.number(d, "price", 0))
 	case ledger.OpAdvance:
@@ -204,11 +209,19 @@ func contentID(name string) ledger.ContentID {
 }
 
 func (tr *transcript) registration(d *datadriven.TestData) []byte {
+	r := ledger.Registration{Commitment: sha256.Sum256([]byte(tr.key(d))), Title: "a work", Size: 1, Payees: tr.payees(d)}
+	return ledger.AppendRegistration(nil, &r)
+}
+
+func (tr *transcript) key(d *datadriven.TestData) string {
 	key := tr.word(d, "key")
 	if key == "" {
 		key = tr.word(d, "content")
 	}
-	r := ledger.Registration{Commitment: sha256.Sum256([]byte(key)), Title: "a work", Size: 1}
+	return key
+}
+
+func (tr *transcript) payees(d *datadriven.TestData) (payees []ledger.Payee) {
 	for _, arg := range d.CmdArgs {
 		if arg.Key != "split" {
 			continue
@@ -219,10 +232,10 @@ func (tr *transcript) registration(d *datadriven.TestData) []byte {
 			if err != nil {
 				d.Fatalf(tr.t, "split: %v", err)
 			}
-			r.Payees = append(r.Payees, ledger.Payee{Account: tr.account(d, name), Share: uint32(n)})
+			payees = append(payees, ledger.Payee{Account: tr.account(d, name), Share: uint32(n)})
 		}
 	}
-	return ledger.AppendRegistration(nil, &r)
+	return payees
 }
 
 func (tr *transcript) account(d *datadriven.TestData, name string) ledger.AccountNo {

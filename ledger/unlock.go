@@ -78,6 +78,9 @@ func (s *State) unlock(op *Op) Applied {
 	for i, p := range c.Payees {
 		s.pay(op, no, p.Account, parts[i])
 	}
+	t := s.tallies.edit(no)
+	t.Sold++
+	t.Income += c.Price
 	a := s.entry(c.Price, no)
 	a.kind = OpUnlock
 	s.own(Owned{Account: op.Actor, Content: no, Seq: a.seq, Paid: c.Price})

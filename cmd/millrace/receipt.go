@@ -92,11 +92,6 @@ type shownLeg struct {
 	AmountMsat uint64 `json:"amount_msat"`
 }
 
-// moves are the words for what a leg does.
-var moves = [...]string{
-	ledger.MoveNone: "none", ledger.MovePaid: "paid", ledger.MovePaidHeld: "paid_held", ledger.MoveSetAside: "set_aside", ledger.MoveGiveBack: "give_back",
-}
-
 func (a *app) receiptVerify() *cobra.Command {
 	var key string
 	c := a.verb("verify FILE", "Verify a receipt, with the log's key and without the hub", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
@@ -153,7 +148,7 @@ func showReceipt(r *tlog.Receipt, c *tlog.Checkpoint) shownReceipt {
 		s.ID = e.ID.String()
 	}
 	for _, l := range e.Legs {
-		shown := shownLeg{Move: moves[l.Move], From: l.From.String(), Object: l.Object, AmountMsat: uint64(l.Amount)}
+		shown := shownLeg{Move: l.Move.String(), From: l.From.String(), Object: l.Object, AmountMsat: uint64(l.Amount)}
 		if l.To != 0 {
 			shown.To = l.To.String()
 		}

@@ -77,7 +77,7 @@ func TestLiabilitiesOverHTTP(t *testing.T) {
 	r.must(err)
 	p, err := tlog.ParseLiabilityProof(b.get("/v1/accounts/" + b.account + "/liability").want(200).body)
 	r.must(err)
-	if l, err := p.Verify(v); err != nil || p.Balance != 42 || l.Total != 10_000 || l.Leaves != 3 {
+	if l, err := p.Verify(v); err != nil || p.Balance != 42 || l.Total != 10_000 || l.Leaves != 4 {
 		t.Errorf("%+v, %+v, %v", p, l, err)
 	}
 	a.get("/v1/accounts/" + b.account + "/liability").want(403)

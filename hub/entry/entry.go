@@ -14,8 +14,8 @@ type Contents func(no uint32) (ledger.ContentID, bool)
 // MaxLine bounds a line in bytes: five numbers of at most 20 digits, an id, a content and an account, with their names.
 const MaxLine = 512
 
-// MaxEntry bounds an entry in bytes: an unlock has a leg for the fee and for each payee, of at most 100 bytes.
-const MaxEntry = 256 + 128*(ledger.MaxPayees+1)
+// MaxEntry bounds an entry in bytes: one with as many legs as there can be, of at most 100 bytes.
+const MaxEntry = 256 + 128*ledger.MaxLegs
 
 // AppendLine appends a line of an account's history.
 func AppendLine(b []byte, l *ledger.Line, contents Contents) []byte {
@@ -54,7 +54,7 @@ func AppendEntry(b []byte, e *ledger.Entry, contents Contents) []byte {
 			b = append(b, ',')
 		}
 		l := &e.Legs[i]
-		b = append(append(append(b, `{"move":"`...), moves[l.Move]...), '"')
+		b = append(append(append(b, `{"move":"`...), l.Move.String()...), '"')
 		if l.From != 0 {
 			b = append(l.From.Append(append(b, `,"from":"`...)), '"')
 		}
@@ -66,12 +66,6 @@ func AppendEntry(b []byte, e *ledger.Entry, contents Contents) []byte {
 	return append(b, "]}"...)
 }
 
-// moves are the names of what a leg does with its amount.
-var moves = [...]string{
-	ledger.MoveNone: "none", ledger.MovePaid: "paid", ledger.MovePaidHeld: "paid_held",
-	ledger.MoveSetAside: "set_aside", ledger.MoveGiveBack: "give_back",
-}
-
 func appendHead(b []byte, seq, time uint64, kind ledger.Kind, object uint32, contents Contents) []byte {
 	b = strconv.AppendUint(append(b, `{"seq":`...), seq, 10)
 	b = strconv.AppendUint(append(b, `,"time":`...), time, 10)
@@ -79,12 +73,12 @@ func appendHead(b []byte, seq, time uint64, kind ledger.Kind, object uint32, con
 	if object == 0 {
 		return b
 	}
-	switch kind {
-	case ledger.OpOpenAccount:
+	switch {
+	case kind == ledger.OpOpenAccount:
 		b = ledger.AccountNo(object).Append(append(b, `,"object":"`...))
-	case ledger.OpHold, ledger.OpCapture, ledger.OpVoid:
+	case kind == ledger.OpHold, kind == ledger.OpCapture, kind == ledger.OpVoid:
 		b = append(append(b, `,"object":"`...), ledger.HoldNo(object).String()...)
-	case ledger.OpUnlock, ledger.OpRegister, ledger.OpReprice, ledger.OpRetire:
+	case kind.Content():
 		id, ok := contents(object)
 		if !ok {
 			return b

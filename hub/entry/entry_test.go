@@ -59,11 +59,11 @@ func TestEntry(t *testing.T) {
 func TestBounds(t *testing.T) {
 	id := ledger.OpID([16]byte([]byte(strings.Repeat("\xff", 16))))
 	content := func(uint32) (ledger.ContentID, bool) { return ledger.ContentID(id), true }
-	for k := ledger.Kind(1); int(k) < ledger.Kinds; k++ {
+	for _, k := range ledger.AllKinds() {
 		line := ledger.Line{Seq: math.MaxUint64, Time: math.MaxUint64, Kind: k, Object: math.MaxUint32, Other: math.MaxUint32, ID: id,
 			Change: [2]int64{math.MinInt64, math.MinInt64}, After: [2]int64{math.MinInt64, math.MinInt64}}
 		e := ledger.Entry{Seq: math.MaxUint64, Time: math.MaxUint64, Kind: k, ID: id}
-		for range ledger.MaxPayees + 1 {
+		for range ledger.MaxLegs {
 			e.Legs = append(e.Legs, ledger.Leg{Amount: math.MaxUint64, From: math.MaxUint32, To: math.MaxUint32, Object: math.MaxUint32, Move: ledger.MoveGiveBack})
 		}
 		for most, b := range map[int][]byte{

@@ -25,12 +25,6 @@ type Leg struct {
 	ID     [16]byte `parquet:"id,optional,uuid"` // null: the op carried none
 }
 
-// moves are the words for ledger.Move.
-var moves = [...]string{
-	ledger.MoveNone: "none", ledger.MovePaid: "paid", ledger.MovePaidHeld: "paid_held",
-	ledger.MoveSetAside: "set_aside", ledger.MoveGiveBack: "give_back",
-}
-
 // Bounds of an export's memory: a row group of a million rows is gathered in pages, compressed, some 50 MB at most.
 const (
 	exportGroupRows = 1 << 20
@@ -73,12 +67,12 @@ func (x *Export) Entry(e *ledger.Entry) error {
 	x.last = e.Seq
 	for i := range e.Legs {
 		l := &e.Legs[i]
-		if int(l.Move) >= len(moves) {
-			x.err = fmt.Errorf("entry %d: a move %d is not known", e.Seq, l.Move)
+		if !l.Move.Known() {
+			x.err = fmt.Errorf("entry %d: a %v is not known", e.Seq, l.Move)
 			return x.err
 		}
 		x.rows = append(x.rows, Leg{Seq: int64(e.Seq), Time: int64(e.Time), Block: int64(e.Index), Kind: e.Kind.String(),
-			Move: moves[l.Move], From: uint32(l.From), To: uint32(l.To), Object: l.Object, Amount: int64(l.Amount), ID: e.ID})
+			Move: l.Move.String(), From: uint32(l.From), To: uint32(l.To), Object: l.Object, Amount: int64(l.Amount), ID: e.ID})
 		if len(x.rows) == exportBatchRows {
 			x.pass()
 		}

@@ -33,13 +33,13 @@ func asRead(l *ledger.Line) read {
 	if l.ID != (ledger.OpID{}) {
 		r.id = l.ID.String()
 	}
-	switch l.Kind {
-	case ledger.OpTransfer, ledger.OpCredit, ledger.OpDebit:
-	case ledger.OpOpenAccount:
+	switch {
+	case l.Kind == ledger.OpTransfer, l.Kind == ledger.OpCredit, l.Kind == ledger.OpDebit:
+	case l.Kind == ledger.OpOpenAccount:
 		r.object = ledger.AccountNo(l.Object).String()
-	case ledger.OpHold, ledger.OpCapture, ledger.OpVoid:
+	case l.Kind == ledger.OpHold, l.Kind == ledger.OpCapture, l.Kind == ledger.OpVoid:
 		r.object = ledger.HoldNo(l.Object).String()
-	case ledger.OpUnlock, ledger.OpRegister, ledger.OpReprice, ledger.OpRetire:
+	case l.Kind.Content():
 		r.object = fmt.Sprint(l.Object)
 		if id, ok := contents(l.Object); ok {
 			r.object = id.String()

@@ -25,7 +25,7 @@ func sample(rng *rand.Rand, n int, channel bool) (Header, []ledger.Line, [2]int6
 	balance, seq, at := h.Opening, h.First, h.From
 	var lines []ledger.Line
 	for range n {
-		l := ledger.Line{Seq: seq, Time: at, Kind: ledger.Kind(1 + rng.IntN(ledger.Kinds-1))}
+		l := ledger.Line{Seq: seq, Time: at, Kind: ledger.AllKinds()[rng.IntN(len(ledger.AllKinds()))]}
 		if rng.IntN(2) == 0 {
 			l.Other = ledger.AccountNo(1 + rng.Uint32N(500))
 		}

@@ -62,14 +62,15 @@ func (h *Header) appendObject(b []byte, l *ledger.Line) []byte {
 	if l.Object == 0 {
 		return b
 	}
-	switch l.Kind {
-	case ledger.OpUnlock, ledger.OpRegister, ledger.OpReprice, ledger.OpRetire:
+	if l.Kind.Content() {
 		if h.Contents != nil {
 			if id, ok := h.Contents(l.Object); ok {
 				return id.Append(b)
 			}
 		}
 		return strconv.AppendUint(b, uint64(l.Object), 10)
+	}
+	switch l.Kind {
 	case ledger.OpOpenAccount:
 		return ledger.AccountNo(l.Object).Append(b)
 	case ledger.OpAdvance, ledger.OpOpenChannel, ledger.OpTopUp, ledger.OpCloseChannel, ledger.OpExpireChannel:

@@ -67,8 +67,11 @@ func (m *Model) compareContents(s *ledger.State) error {
 			status = ledger.Closed
 		}
 		if !ok || got.Seller != c.seller || got.Price != c.price || got.PriceVersion != c.version || got.Status != status ||
-			got.Registered != c.at || got.Seq != c.seq || !reflect.DeepEqual(got.Registration, c.Registration) {
+			got.Registered != c.at || got.Seq != c.seq || !reflect.DeepEqual(got.Registration, c.present()) {
 			return fmt.Errorf("content %d: ledger %+v, model %+v", i+1, got, *c)
+		}
+		if err := m.compareSales(s, uint32(i+1)); err != nil {
+			return err
 		}
 		for no := range m.available {
 			bought, owns := m.owners[ownership{no, uint32(i + 1)}]

@@ -137,6 +137,9 @@ func (g *Generator) op() (ledger.Op, []byte) {
 		op.Amount = g.amount(500_000)
 		op.ID = g.content()
 		detail = g.registration()
+	case ledger.OpSplit:
+		g.onContent(&op)
+		detail = g.split(op.ID)
 	default:
 		g.onContent(&op)
 	}
@@ -148,6 +151,7 @@ var kinds = [ledger.Kinds]int{
 	ledger.OpTransfer: 6, ledger.OpAdvance: 14, ledger.OpUnlock: 10, ledger.OpOpenAccount: 2, ledger.OpOpenChannel: 7,
 	ledger.OpTopUp: 4, ledger.OpCloseChannel: 2, ledger.OpExpireChannel: 4, ledger.OpRegister: 6, ledger.OpReprice: 6,
 	ledger.OpRetire: 1, ledger.OpCredit: 12, ledger.OpDebit: 4, ledger.OpHold: 6, ledger.OpCapture: 6, ledger.OpVoid: 3,
+	ledger.OpSplit: 4,
 }
 
 func (g *Generator) kind() ledger.Kind {
@@ -292,18 +296,36 @@ func (g *Generator) registration() []byte {
 	binary.LittleEndian.PutUint64(r.Commitment[:], uint64(g.rng.IntN(4*len(g.Model.contents))))
 	binary.LittleEndian.PutUint64(r.Wrapped[:], g.rng.Uint64())
 	r.FileSHA256[0] = byte(g.rng.IntN(2))
-	for range pick(g.rng, 1, 1, 1, 2, 2, 3, 4, 7, 16, 0, 17) {
-		p := ledger.Payee{Account: g.account(), Share: pick[uint32](g.rng, 1, 2, 3, 7, 50, 999_999, 1_000_000)}
-		if g.rng.IntN(3) > 0 && slices.ContainsFunc(r.Payees, func(q ledger.Payee) bool { return p.Account == q.Account }) {
-			continue
-		}
-		r.Payees = append(r.Payees, p)
-	}
-	if g.rng.IntN(40) == 0 && len(r.Payees) > 0 {
-		r.Payees[0].Share = pick[uint32](g.rng, 0, 1_000_001)
-	}
+	r.Payees = g.payees()
 	b := ledger.AppendRegistration(nil, &r)
 	if g.rng.IntN(40) == 0 {
+		b = b[:g.rng.IntN(len(b))]
+	}
+	return b
+}
+
+func (g *Generator) payees() (payees []ledger.Payee) {
+	for range pick(g.rng, 1, 1, 1, 2, 2, 3, 4, 7, 16, 0, 17) {
+		p := ledger.Payee{Account: g.account(), Share: pick[uint32](g.rng, 1, 2, 3, 7, 50, 999_999, 1_000_000)}
+		if g.rng.IntN(3) > 0 && slices.ContainsFunc(payees, func(q ledger.Payee) bool { return p.Account == q.Account }) {
+			continue
+		}
+		payees = append(payees, p)
+	}
+	if g.rng.IntN(40) == 0 && len(payees) > 0 {
+		payees[0].Share = pick[uint32](g.rng, 0, 1_000_001)
+	}
+	return payees
+}
+
+// split is the detail of a split op: new payees, or those of now.
+func (g *Generator) split(id ledger.ContentID) []byte {
+	payees := g.payees()
+	if no := g.Model.numberOf(id); no > 0 && g.rng.IntN(4) == 0 {
+		payees = g.Model.contents[no].payees()
+	}
+	b := ledger.AppendPayees(nil, payees)
+	if g.rng.IntN(30) == 0 {
 		b = b[:g.rng.IntN(len(b))]
 	}
 	return b

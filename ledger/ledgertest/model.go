@@ -20,6 +20,7 @@ type Model struct {
 	holds     []*hold    // by number, from 1
 	contents  []*content // by number, from 1
 	owners    map[ownership]purchase
+	bought    []bought
 	ids       map[sentID]remembered
 }
 
@@ -45,6 +46,7 @@ type content struct {
 	retired bool
 	seq     uint64
 	at      uint64
+	splits  []ledger.Split // the last one counts
 	ledger.Registration
 }
 
@@ -56,6 +58,12 @@ type ownership struct {
 type purchase struct {
 	seq  uint64
 	paid ledger.Msat
+}
+
+// bought is one time that a content was paid for.
+type bought struct {
+	content uint32
+	paid    ledger.Msat
 }
 
 // sentID is an op's id with who sent it: an id counts for its sender alone.
@@ -74,7 +82,7 @@ func NewModel(p ledger.Params) *Model {
 	return &Model{
 		Params: p,
 		available: map[ledger.AccountNo]int64{
-			ledger.Fees: 0, ledger.Dev: 0, ledger.Lightning: 0, ledger.Chain: 0,
+			ledger.Fees: 0, ledger.Dev: 0, ledger.Lightning: 0, ledger.Chain: 0, ledger.Escrow: 0,
 		},
 		opened:   map[ledger.AccountNo]uint64{},
 		channels: []*channel{nil}, holds: []*hold{nil}, contents: []*content{nil},
@@ -130,10 +138,15 @@ func (m *Model) Do(now uint64, op ledger.Op, detail []byte) Outcome {
 func (m *Model) note(op ledger.Op, o Outcome) {
 	switch op.Kind {
 	case ledger.OpRegister:
-		m.contents[o.Object].seq = o.Seq
+		c := m.contents[o.Object]
+		c.seq, c.splits[0].Seq = o.Seq, o.Seq
 		m.owners[ownership{op.Actor, o.Object}] = purchase{seq: o.Seq}
 	case ledger.OpUnlock:
 		m.owners[ownership{op.Actor, o.Object}] = purchase{seq: o.Seq, paid: o.Amount}
+		m.bought = append(m.bought, bought{o.Object, o.Amount})
+	case ledger.OpSplit:
+		c := m.contents[m.numberOf(op.ID)]
+		c.splits[len(c.splits)-1].Seq = o.Seq
 	}
 	if hasID(op.Kind) {
 		m.ids[sentID{op.ID, op.Actor}] = remembered{op, o}
@@ -145,10 +158,15 @@ func hasID(k ledger.Kind) bool {
 		ledger.OpCredit, ledger.OpDebit, ledger.OpHold}, k)
 }
 
+// numberOf is the number of a content, or less than zero.
+func (m *Model) numberOf(id ledger.ContentID) int {
+	return slices.IndexFunc(m.contents, func(c *content) bool { return c != nil && c.id == id })
+}
+
 // holder says whether an account pays and is paid inside.
 func (m *Model) holder(a ledger.AccountNo) bool {
 	_, ok := m.available[a]
-	return ok && !a.External()
+	return ok && !a.External() && a != ledger.Escrow
 }
 
 // supply is what all holders have, at hand and set aside.

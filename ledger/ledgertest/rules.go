@@ -40,6 +40,8 @@ func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 		m.endHold(r, op)
 	case ledger.OpRegister:
 		m.register(r, op, detail)
+	case ledger.OpSplit:
+		m.split(r, op, detail)
 	case ledger.OpReprice, ledger.OpRetire, ledger.OpUnlock:
 		m.useContent(r, op)
 	default:
@@ -50,7 +52,8 @@ func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 
 func hasAmount(k ledger.Kind) bool {
 	switch k {
-	case ledger.OpOpenAccount, ledger.OpCloseChannel, ledger.OpExpireChannel, ledger.OpRetire, ledger.OpVoid:
+	case ledger.OpOpenAccount, ledger.OpCloseChannel, ledger.OpExpireChannel, ledger.OpRetire, ledger.OpVoid,
+		ledger.OpSplit:
 		return false
 	}
 	return true

@@ -133,13 +133,7 @@ func (m *Model) register(r *ruling, op ledger.Op, detail []byte) {
 	reg, ok := parseRegistration(detail)
 	r.when(!ok || op.ID == [16]byte{}, ledger.OpMalformed)
 	r.when(!m.holder(op.Actor), ledger.AccountUnknown)
-	seen := map[ledger.AccountNo]bool{}
-	for _, p := range reg.Payees {
-		r.when(!m.holder(p.Account), ledger.PayeeUnknown)
-		r.when(p.Share == 0 || p.Share > 1_000_000 || seen[p.Account], ledger.SplitInvalid)
-		seen[p.Account] = true
-	}
-	r.when(len(reg.Payees) == 0, ledger.SplitInvalid)
+	m.payees(r, reg.Payees)
 	for no, c := range m.contents {
 		if c == nil {
 			continue
@@ -152,7 +146,7 @@ func (m *Model) register(r *ruling, op ledger.Op, detail []byte) {
 	}
 	r.effect = func() Outcome {
 		m.contents = append(m.contents, &content{id: op.ID, seller: op.Actor, price: op.Amount, first: op.Amount, version: 1,
-			at: m.Now, Registration: reg})
+			at: m.Now, Registration: reg, splits: []ledger.Split{{Content: uint32(len(m.contents)), Number: 1, Since: m.Now, Payees: reg.Payees}}})
 		return Outcome{Object: uint32(len(m.contents) - 1)}
 	}
 }
@@ -182,10 +176,7 @@ func parseRegistration(b []byte) (r ledger.Registration, ok bool) {
 	copy(r.Wrapped[:], take(48))
 	r.Size = binary.LittleEndian.Uint64(take(8))
 	n := int(take(1)[0])
-	for range n {
-		account, share := binary.LittleEndian.Uint32(take(4)), binary.LittleEndian.Uint32(take(4))
-		r.Payees = append(r.Payees, ledger.Payee{Account: ledger.AccountNo(account), Share: share})
-	}
+	r.Payees = parsePayees(n, take)
 	r.Title = string(take(int(take(1)[0])))
 	return r, !short && len(b) == 0 && n <= 16 && titleOK(r.Title)
 }
@@ -196,7 +187,7 @@ func (m *Model) useContent(r *ruling, op ledger.Op) {
 		r.when(op.Version == 0 && op.Amount == 0, ledger.OpMalformed)
 		r.when(!m.holder(op.Actor), ledger.AccountUnknown)
 	}
-	no := slices.IndexFunc(m.contents, func(c *content) bool { return c != nil && c.id == op.ID })
+	no := m.numberOf(op.ID)
 	if no < 0 {
 		r.when(true, ledger.ContentUnknown)
 		return
@@ -235,8 +226,8 @@ func (m *Model) useContent(r *ruling, op ledger.Op) {
 		r.effect = func() Outcome {
 			fee := FeeOf(c.price, m.Params.FeePPM)
 			m.pay(op.Actor, ledger.Fees, fee)
-			for i, part := range Split(c.price-fee, c.Payees) {
-				m.pay(op.Actor, c.Payees[i].Account, part)
+			for i, part := range Split(c.price-fee, c.payees()) {
+				m.pay(op.Actor, c.payees()[i].Account, part)
 			}
 			return Outcome{Amount: c.price, Object: uint32(no)}
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-// MaxLegs bounds the legs of an entry: those of an unlock, one for the fee and one for each payee.
-const MaxLegs = ledger.MaxPayees + 1
+// MaxLegs bounds the legs of an entry.
+const MaxLegs = ledger.MaxLegs
 
 // MaxEntry bounds the bytes of an entry.
 const MaxEntry = entryHead + 16 + MaxLegs*legSize
@@ -91,7 +91,7 @@ func DecodeEntry(b []byte) (e ledger.Entry, rest []byte, err error) {
 	e = ledger.Entry{Seq: le.Uint64(b), Time: packed & maxTime, Kind: ledger.Kind(packed >> 48)}
 	legs, hasID := int(b[15]&^flagID), b[15]&flagID != 0
 	b = b[entryHead:]
-	if e.Kind == 0 || int(e.Kind) >= ledger.Kinds {
+	if !e.Kind.Known() {
 		return fail("no kind has the number %d", e.Kind)
 	}
 	if legs < 1 || legs > MaxLegs {
@@ -113,7 +113,7 @@ func DecodeEntry(b []byte) (e ledger.Entry, rest []byte, err error) {
 		l := b[i*legSize:]
 		e.Legs[i] = ledger.Leg{Kind: e.Kind, Move: ledger.Move(l[0]), From: ledger.AccountNo(le.Uint32(l[1:])),
 			To: ledger.AccountNo(le.Uint32(l[5:])), Object: le.Uint32(l[9:]), Amount: ledger.Msat(le.Uint64(l[13:]))}
-		if m, a := e.Legs[i].Move, e.Legs[i].Amount; m > ledger.MoveGiveBack || a > ledger.MaxMsat {
+		if m, a := e.Legs[i].Move, e.Legs[i].Amount; !m.Known() || a > ledger.MaxMsat {
 			return fail("a leg with the move %d and %d msat", m, a)
 		}
 	}

@@ -27,7 +27,7 @@ func sampleEntry(seq uint64) ledger.Entry {
 		e.Kind, e.ID = ledger.OpTransfer, ledger.NewOpID(testTime, [10]byte{9: byte(seq)})
 	}
 	if seq%7 == 0 {
-		e.Kind, e.Legs = ledger.OpUnlock, make([]ledger.Leg, 1+rng.IntN(tlog.MaxLegs))
+		e.Kind, e.Legs = ledger.OpUnlock, make([]ledger.Leg, 1+rng.IntN(17))
 	}
 	for i := range e.Legs {
 		e.Legs[i] = ledger.Leg{Kind: e.Kind, Move: ledger.MovePaid, From: ledger.AccountNo(rng.Uint32()), To: ledger.AccountNo(rng.Uint32()),

@@ -98,6 +98,9 @@ func TestRebuild(t *testing.T) {
 		f.pebble(t, "index", func(db *pebble.DB) {
 			for _, space := range []string{"i", "j", "h"} {
 				all := keys(t, db, space)
+				if len(all) == 0 { // ids that are all too old
+					continue
+				}
 				b := value(t, db, all[len(all)/2])
 				b[0] ^= 1
 				set(t, db, []byte(all[len(all)/2]), b)

@@ -6,7 +6,7 @@ import (
 	"github.com/millrace/millrace/ledger"
 )
 
-// A chunk is a run of entries, each of which begins with a tag, the kind in its low five bits:
+// A chunk is a run of entries, each of which begins with a tag, the kind in its low five bits if it is below 31:
 //
 //	tag                   what follows (varints)
 //	0                     of a block: index and time, each less that of the block before; then its entries
@@ -14,11 +14,13 @@ import (
 //	kind + 32 * move      any other entry: a byte with the legs behind the first, and 128 when an id follows; the id, 16 bytes; of
 //	                      the first leg from, to - from (zigzag), object, amount; of each other a byte with its move, and then
 //	                      from, to and object less those of the leg before (zigzag), amount
+//	31                    the same, behind a byte with the kind and one with the move: for kinds from 31 on and moves from 8 on
 //
 // Every chunk begins with a block's tag. The first index and time stand as they are.
 const (
 	tagBlock   = 0
 	tagAdvance = 1 << 5
+	tagLarge   = 31
 	hasID      = 1 << 7
 )
 
@@ -69,7 +71,12 @@ func (w *chunkWriter) advance(l *ledger.Leg) {
 
 func (w *chunkWriter) other(id ledger.OpID, legs []ledger.Leg) {
 	l, more := &legs[0], byte(len(legs)-1)
-	b := append(w.buf, byte(l.Kind)|byte(l.Move)<<5)
+	b := w.buf
+	if l.Kind < tagLarge && l.Move < 8 {
+		b = append(b, byte(l.Kind)|byte(l.Move)<<5)
+	} else {
+		b = append(b, tagLarge, byte(l.Kind), byte(l.Move))
+	}
 	if id != (ledger.OpID{}) {
 		b = append(append(b, more|hasID), id[:]...)
 	} else {
@@ -153,12 +160,16 @@ func (d *chunkDecoder) entry(tag byte, e *ledger.Entry, legs []ledger.Leg) []led
 		l.Amount = ledger.Msat(d.uvarint())
 		return append(legs, l)
 	}
-	e.Kind = ledger.Kind(tag & 31)
+	move := tag >> 5
+	if e.Kind = ledger.Kind(tag & 31); tag == tagLarge {
+		e.Kind, move = ledger.Kind(d.byte()), d.byte()
+	}
+	d.bad = d.bad || tag&31 == tagLarge && tag != tagLarge
 	more := d.byte()
 	if more&hasID != 0 {
 		d.id(&e.ID)
 	}
-	l := ledger.Leg{Kind: e.Kind, Move: d.move(tag >> 5)}
+	l := ledger.Leg{Kind: e.Kind, Move: d.move(move)}
 	l.From = ledger.AccountNo(d.number(int64(d.uvarint())))
 	l.To = ledger.AccountNo(d.number(int64(l.From) + d.varint()))
 	l.Object = d.number(int64(d.uvarint()))
@@ -172,7 +183,7 @@ func (d *chunkDecoder) entry(tag byte, e *ledger.Entry, legs []ledger.Leg) []led
 		l.Amount = ledger.Msat(d.uvarint())
 		legs = append(legs, l)
 	}
-	d.bad = d.bad || e.Kind == 0 || int(e.Kind) >= ledger.Kinds
+	d.bad = d.bad || !e.Kind.Known()
 	return legs
 }
 
@@ -213,7 +224,7 @@ func (d *chunkDecoder) number(n int64) uint32 {
 }
 
 func (d *chunkDecoder) move(m byte) ledger.Move {
-	d.bad = d.bad || m > byte(ledger.MoveGiveBack)
+	d.bad = d.bad || !ledger.Move(m).Known()
 	return ledger.Move(m)
 }
 

@@ -20,7 +20,7 @@ import (
 const format = pebble.FormatValueSeparation
 
 // version is that of the rows: another one is not read, but made anew.
-const version = 2
+const version = 3
 
 // backoff is how long the builder and pebble wait on a full disk before they try again.
 const backoff = 250 * time.Millisecond
