@@ -40,6 +40,7 @@ deps-hledger deps-ffmpeg deps-age:
 deps-npm:
 	npm ci --prefix hub/webhook/testdata/npm --ignore-scripts --no-audit --no-fund
 	npm ci --prefix hub/nwc/testdata/npm --ignore-scripts --no-audit --no-fund
+	npm ci --prefix hub/web --ignore-scripts --no-audit --no-fund
 
 deps-postgres: ## install PostgreSQL 15, which the bench suite and its tests can be held against (as root, or by sudo)
 	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends postgresql-15"; \
