@@ -32,7 +32,7 @@ func (s *State) check(op *Op, detail []byte, now uint64) Applied {
 	case OpTopUp:
 		return s.checkTopUp(op, now)
 	case OpCloseChannel:
-		return s.checkClose(op)
+		return s.checkClose(op, now)
 	case OpExpireChannel:
 		return s.checkExpire(op, now)
 	case OpRegister:
@@ -51,6 +51,12 @@ func (s *State) check(op *Op, detail []byte, now uint64) Applied {
 		return s.checkCapture(op)
 	case OpVoid:
 		return s.checkVoid(op)
+	case OpOpenTerms:
+		return s.checkOpenTerms(op, detail, now)
+	case OpVoucher:
+		return s.checkVoucher(op, detail, now)
+	case OpRenew:
+		return s.checkRenew(op, now)
 	case OpSplit:
 		return s.checkSplit(op, detail)
 	}
@@ -88,6 +94,12 @@ func (s *State) mutate(op *Op, detail []byte) Applied {
 		return s.capture(op)
 	case OpVoid:
 		return s.void(op)
+	case OpOpenTerms:
+		return s.openTerms(op, detail)
+	case OpVoucher:
+		return s.voucher(op, detail)
+	case OpRenew:
+		return s.renew(op)
 	case OpSplit:
 		return s.split(op, detail)
 	}

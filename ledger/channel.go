@@ -20,6 +20,8 @@ type Channel struct {
 	Total        Msat   // paid to the payee so far; at most Funded
 	Expiry       uint32 // seconds since 1970
 	Status       Status
+	Mode         Mode
+	Limited      bool // the terms bound what is paid in a minute
 }
 
 // open says why the channel cannot be paid through now, or Undecided.
@@ -65,7 +67,8 @@ func (s *State) openChannel(op *Op) Applied {
 	return s.remember(op, no)
 }
 
-// checkAdvance: the total is cumulative, so the same total again is a repeat, whatever became of the channel since.
+// checkAdvance: the total is cumulative, so the same total again is a repeat, whatever became of the channel since. Nearly all
+// channels have no terms, and pay for them with the look at their mode alone. A voucher is an advance, too: see checkVoucher.
 func (s *State) checkAdvance(op *Op, now uint64) Applied {
 	if r := checkAmount(op.Amount); r != Undecided {
 		return refuse(r)
@@ -74,8 +77,10 @@ func (s *State) checkAdvance(op *Op, now uint64) Applied {
 		return refuse(ChannelUnknown)
 	}
 	c := s.channels.at(op.Target)
-	if c.Payer != op.Actor {
-		return refuse(NotPermitted)
+	if c.Payer != op.Actor || c.Mode != PayerAdvances || op.Kind != OpAdvance {
+		if r := c.advancedBy(op); r != Undecided {
+			return refuse(r)
+		}
 	}
 	if op.Amount == c.Total {
 		return Applied{result: Repeated, object: op.Target}
@@ -88,6 +93,8 @@ func (s *State) checkAdvance(op *Op, now uint64) Applied {
 		return refuse(TotalBelow)
 	case op.Amount > c.Funded:
 		return refuse(TotalAbove)
+	case c.Limited && s.tooFast(op.Target, op.Amount-c.Total, now):
+		return refuse(RateExceeded)
 	}
 	return Applied{}
 }
@@ -96,8 +103,11 @@ func (s *State) advance(op *Op) Applied {
 	c := s.channels.edit(op.Target)
 	paid := op.Amount - c.Total
 	c.Total = op.Amount
+	if c.Limited {
+		s.countPaid(op.Target, paid)
+	}
 	s.moveHeld(c.Payer, c.Payee, paid)
-	s.leg(Leg{Kind: OpAdvance, Move: MovePaidHeld, From: c.Payer, To: c.Payee, Object: op.Target, Amount: paid})
+	s.leg(Leg{Kind: op.Kind, Move: MovePaidHeld, From: c.Payer, To: c.Payee, Object: op.Target, Amount: paid})
 	return s.entry(paid, op.Target)
 }
 
@@ -135,8 +145,9 @@ func (s *State) topUp(op *Op) Applied {
 	return s.remember(op, op.Target)
 }
 
-// checkClose: either party may close, and what was not paid goes back to the payer.
-func (s *State) checkClose(op *Op) Applied {
+// checkClose: either party may close, and what was not paid goes back to the payer. While a payee may have vouchers that he has not
+// shown yet, which is until the expiry, he alone closes a signed channel.
+func (s *State) checkClose(op *Op, now uint64) Applied {
 	if op.Target == 0 || op.Target >= s.channels.rows {
 		return refuse(ChannelUnknown)
 	}
@@ -144,6 +155,8 @@ func (s *State) checkClose(op *Op) Applied {
 	switch {
 	case c.Payer != op.Actor && c.Payee != op.Actor:
 		return refuse(NotPermitted)
+	case c.Mode == Signed && c.Status == Open && c.Payer == op.Actor && now < uint64(c.Expiry)*1000:
+		return refuse(WrongMode)
 	case c.Status == Closed:
 		return Applied{result: Repeated, object: op.Target, amount: c.Funded - c.Total}
 	case c.Status == Expired:

@@ -50,6 +50,10 @@ func sampleOp(k ledger.Kind) (ledger.Op, []byte) {
 		op.ID[i] = 0xe0 + byte(i)
 	}
 	switch k {
+	case ledger.OpOpenTerms:
+		return op, ledger.AppendChannelTerms(nil, &ledger.ChannelTerms{Mode: ledger.Signed, PerMinute: 0x0102030405060708, Key: [32]byte{0x77, 31: 0x78}})
+	case ledger.OpVoucher:
+		return op, signature(9)
 	case ledger.OpSplit:
 		return op, ledger.AppendPayees(nil, []ledger.Payee{{Account: 16, Share: 2}, {Account: 17, Share: 1}})
 	case ledger.OpRegister:
@@ -64,7 +68,7 @@ var opSizes = [ledger.Kinds]int{
 	ledger.OpTransfer: 33, ledger.OpAdvance: 17, ledger.OpUnlock: 33, ledger.OpOpenAccount: 17, ledger.OpOpenChannel: 37,
 	ledger.OpTopUp: 33, ledger.OpCloseChannel: 9, ledger.OpExpireChannel: 5, ledger.OpRegister: 31, ledger.OpReprice: 33,
 	ledger.OpRetire: 21, ledger.OpCredit: 33, ledger.OpDebit: 33, ledger.OpHold: 29, ledger.OpCapture: 21, ledger.OpVoid: 9,
-	ledger.OpSplit: 23,
+	ledger.OpOpenTerms: 39, ledger.OpVoucher: 19, ledger.OpRenew: 13, ledger.OpSplit: 23,
 }
 
 func TestGoldenOps(t *testing.T) {

@@ -69,7 +69,8 @@ func (w *workbench) must(op ledger.Op, detail []byte) uint32 {
 
 func (w *workbench) fillID(op *ledger.Op) {
 	switch op.Kind {
-	case ledger.OpTransfer, ledger.OpOpenAccount, ledger.OpOpenChannel, ledger.OpTopUp, ledger.OpCredit, ledger.OpDebit, ledger.OpHold:
+	case ledger.OpTransfer, ledger.OpOpenAccount, ledger.OpOpenChannel, ledger.OpTopUp, ledger.OpCredit, ledger.OpDebit, ledger.OpHold,
+		ledger.OpOpenTerms:
 		op.ID = w.newID(max(testTime, w.state.Now()))
 	}
 }
@@ -108,6 +109,11 @@ func body(snapshot []byte) []byte {
 	clear(b[frame : frame+fixed])
 	clear(b[frame+length : frame+length+4])
 	return b
+}
+
+// signature is one for the ledger, which does not look into it.
+func signature(b byte) []byte {
+	return bytes.Repeat([]byte{b}, ledger.SignatureSize)
 }
 
 func registration(commitment byte, payees ...ledger.Payee) []byte {

@@ -30,7 +30,7 @@ func (m Move) String() string {
 type Leg struct {
 	Amount Msat
 	From   AccountNo // whose history it is first of all
-	To     AccountNo // who is paid; of a channel's opening, top-up and end the payee, who is not; otherwise zero
+	To     AccountNo // who is paid; of a channel's opening, top-up, renewal and end the payee, who is not; otherwise zero
 	Object uint32    // the account, channel, hold or content that the op is about; of transfers, credits and debits zero
 	Entry  uint32    // the entry's seq is the block's first seq plus this
 	At     uint32    // where in the block's ops the op begins
@@ -74,7 +74,7 @@ func (l *Leg) Touches(a AccountNo) bool {
 // Channel is the channel in whose history the leg belongs, or zero.
 func (l *Leg) Channel() ChannelNo {
 	switch l.Kind {
-	case OpAdvance, OpOpenChannel, OpTopUp, OpCloseChannel, OpExpireChannel:
+	case OpAdvance, OpOpenChannel, OpTopUp, OpCloseChannel, OpExpireChannel, OpOpenTerms, OpVoucher, OpRenew:
 		return ChannelNo(l.Object)
 	}
 	return 0

@@ -73,7 +73,7 @@ func (b *books) leg(l *ledger.Leg) {
 			break
 		}
 	}
-	if l.Kind == ledger.OpAdvance {
+	if l.Kind == ledger.OpAdvance || l.Kind == ledger.OpVoucher {
 		b.paid[l.Channel()] += l.Amount
 	}
 }

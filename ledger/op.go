@@ -26,7 +26,10 @@ const (
 	OpHold          Kind = 14
 	OpCapture       Kind = 15
 	OpVoid          Kind = 16
-	OpSplit         Kind = 20 // 17 to 19 are for channels
+	OpOpenTerms     Kind = 17
+	OpVoucher       Kind = 18
+	OpRenew         Kind = 19
+	OpSplit         Kind = 20
 )
 
 // Op is what somebody asks for: a fixed-size value without pointers. Which fields a kind uses, and on disk how many bytes
@@ -34,7 +37,7 @@ const (
 //
 //	kind            Actor       Target           Amount         Version          ID           bytes
 //	OpTransfer      payer       payee            amount         -                op           33
-//	OpAdvance       payer       channel          total          -                -            17
+//	OpAdvance       by the mode channel          total          -                -            17
 //	OpUnlock        buyer       -                maximum        price version    content      33
 //	OpOpenAccount   -           -                -              -                op           17
 //	OpOpenChannel   payer       payee            funds          expiry, s 1970   op           37
@@ -49,10 +52,14 @@ const (
 //	OpHold          account     -                amount         -                op           29
 //	OpCapture       account     hold             amount         to account       -            21
 //	OpVoid          account     hold             -              -                -             9
+//	OpOpenTerms     payer       payee            funds          expiry, s 1970   op           39 + detail
+//	OpVoucher       either      channel          total          -                -            19 + detail
+//	OpRenew         payer       channel          -              expiry, s 1970   -            13
 //	OpSplit         seller      -                -              -                content      23 + detail
 //
-// Zero in an unlock's maximum or price version means that it is not named; one of the two must be. The detail of OpRegister
-// (see Registration) and of OpSplit (see AppendPayees) travels beside the op and stands behind a uint16 of its length in a block.
+// Zero in an unlock's maximum or price version means that it is not named; one of the two must be. A detail travels beside the op
+// and stands behind a uint16 of its length in a block: that of OpRegister is a Registration, that of OpOpenTerms ChannelTerms,
+// that of OpVoucher the signature, that of OpSplit the payees (see AppendPayees).
 type Op struct {
 	Kind    Kind
 	Actor   AccountNo
@@ -89,6 +96,9 @@ var kindFields = [...]uint8{
 	OpHold:          hasActor | hasAmount | hasID,
 	OpCapture:       hasActor | hasTarget | hasAmount | hasVersion,
 	OpVoid:          hasActor | hasTarget,
+	OpOpenTerms:     hasActor | hasTarget | hasAmount | hasVersion | hasID | hasDetail,
+	OpVoucher:       hasActor | hasTarget | hasAmount | hasDetail,
+	OpRenew:         hasActor | hasTarget | hasVersion,
 	OpSplit:         hasActor | hasID | hasDetail,
 }
 
@@ -97,6 +107,7 @@ var kindNames = [...]string{
 	OpOpenChannel: "open_channel", OpTopUp: "top_up", OpCloseChannel: "close_channel",
 	OpExpireChannel: "expire_channel", OpRegister: "register", OpReprice: "reprice", OpRetire: "retire",
 	OpCredit: "credit", OpDebit: "debit", OpHold: "hold", OpCapture: "capture", OpVoid: "void",
+	OpOpenTerms: "open_terms", OpVoucher: "voucher", OpRenew: "renew",
 	OpSplit: "split",
 }
 
@@ -125,7 +136,7 @@ func (k Kind) String() string {
 }
 
 // MaxOp is the largest number of bytes of an op without its detail.
-const MaxOp = 37
+const MaxOp = 39
 
 // ErrOp is returned, wrapped, for bytes that are no op.
 var ErrOp = errors.New("malformed op")
@@ -207,6 +218,19 @@ func DecodeOp(b []byte, op *Op) (detail []byte, size int, err error) {
 		detail = b[i+2 : size : size]
 	}
 	return detail, size, nil
+}
+
+// CutDetail takes the op's detail off the front of those of several ops, which stand one behind the other. Of them only vouchers
+// have details of one size; any other takes all that is left.
+func (op *Op) CutDetail(details []byte) (detail, rest []byte) {
+	switch {
+	case op.Kind == OpVoucher:
+		n := min(SignatureSize, len(details))
+		return details[:n:n], details[n:]
+	case op.Kind.Known() && kindFields[op.Kind]&hasDetail != 0:
+		return details, nil
+	}
+	return nil, details
 }
 
 // size is the number of bytes without the detail itself.

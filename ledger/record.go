@@ -65,7 +65,7 @@ func (r *Record) Remembered(f func(Remembered)) {
 // remembered says whether ops of the kind carry an OpID.
 func (k Kind) remembered() bool {
 	switch k {
-	case OpTransfer, OpOpenAccount, OpOpenChannel, OpTopUp, OpCredit, OpDebit, OpHold:
+	case OpTransfer, OpOpenAccount, OpOpenChannel, OpTopUp, OpCredit, OpDebit, OpHold, OpOpenTerms:
 		return true
 	}
 	return false

@@ -28,7 +28,10 @@ func Restore(r io.Reader, seed Seed) (*State, error) {
 	holders := s.accounts.rows
 	decodePages(d, channelPart, &s.channels, 32, func(_ uint32, b []byte, c *Channel) {
 		*c = Channel{Payer: AccountNo(le.Uint32(b)), Payee: AccountNo(le.Uint32(b[4:])), Funded: Msat(le.Uint64(b[8:])),
-			Total: Msat(le.Uint64(b[16:])), Expiry: le.Uint32(b[24:]), Status: Status(le.Uint32(b[28:]))}
+			Total: Msat(le.Uint64(b[16:])), Expiry: le.Uint32(b[24:]), Status: Status(b[28]), Mode: Mode(b[29]), Limited: b[30] == 1}
+		if c.Mode > Signed || b[30] > 1 || b[31] != 0 {
+			d.corrupt("malformed channel")
+		}
 		d.within(holders, c.Payer, c.Payee)
 	})
 	decodePages(d, holdPart, &s.holds, 28, func(_ uint32, b []byte, h *Hold) {
@@ -41,6 +44,7 @@ func Restore(r io.Reader, seed Seed) (*State, error) {
 	decodePages(d, tallyPart, &s.tallies, 24, func(_ uint32, b []byte, t *Tally) {
 		*t = Tally{Sold: le.Uint32(b), Refunded: le.Uint32(b[4:]), Income: Msat(le.Uint64(b[8:])), Disputed: Msat(le.Uint64(b[16:]))}
 	})
+	d.agreements(s)
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -59,7 +63,7 @@ func (d *decoder) header(seed Seed) *State {
 	if d.err != nil {
 		return nil
 	}
-	const fixed = headerFixed + paramsSize + 5*8 + 6*4
+	const fixed = headerFixed + paramsSize + 5*8 + 7*4
 	if len(b) < fixed || le.Uint32(b) != snapshotVersion {
 		d.corrupt("not a header of version %d", snapshotVersion)
 		return nil
@@ -80,12 +84,13 @@ func (d *decoder) header(seed Seed) *State {
 	s.ids.latest = le.Uint64(body[32:])
 	s.ids.newest, s.ids.dropped, s.owned.dropped = s.ids.latest, s.ids.latest > 0, s.unlocks > 0
 	s.accounts, s.channels, s.holds, s.contents = table[Account]{}, table[Channel]{}, table[Hold]{}, table[Content]{}
-	s.splits, s.tallies = table[Split]{}, table[Tally]{}
-	for i, rows := range [...]*uint32{&s.accounts.rows, &s.channels.rows, &s.holds.rows, &s.contents.rows, &s.splits.rows, &s.tallies.rows} {
+	s.splits, s.tallies, s.agreements = table[Split]{}, table[Tally]{}, table[agreement]{}
+	for i, rows := range [...]*uint32{&s.accounts.rows, &s.channels.rows, &s.holds.rows, &s.contents.rows, &s.splits.rows, &s.tallies.rows,
+		&s.agreements.rows} {
 		*rows = le.Uint32(body[40+4*i:])
 	}
 	if s.accounts.rows < uint32(FirstAccount) || s.channels.rows == 0 || s.holds.rows == 0 || s.contents.rows == 0 ||
-		s.splits.rows < s.contents.rows || s.tallies.rows != s.contents.rows {
+		s.splits.rows < s.contents.rows || s.tallies.rows != s.contents.rows || s.agreements.rows == 0 {
 		d.corrupt("the ledger's own rows are missing")
 	}
 	if err := s.chain.load(b[fixed:]); err != nil {

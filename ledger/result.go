@@ -17,6 +17,7 @@ const (
 	OpMalformed    Result = 10 // unknown kind, or a field that its kind does not allow
 	AmountZero     Result = 11
 	AmountTooLarge Result = 12 // above MaxMsat
+	VoucherInvalid Result = 13 // no signature of the payer for this channel and total
 
 	// The op's id.
 	IDInvalid Result = 20 // not a UUIDv7
@@ -32,12 +33,13 @@ const (
 	HoldUnknown    Result = 34
 	ContentUnknown Result = 35
 	NotPermitted   Result = 36 // somebody else's channel, hold or content
+	WrongMode      Result = 37 // not in a channel of this mode, or not by this party of it
 
 	// The state of what it names.
 	ContentExists   Result = 40 // the content id is taken by another registration
 	CommitmentTaken Result = 41 // the file key is registered under another content
 	SplitInvalid    Result = 42 // no payees or too many, a share out of bounds, or a payee twice
-	ExpiryInvalid   Result = 43 // not later than now, or later than MaxChannelLife from now; of an expiry: not reached yet
+	ExpiryInvalid   Result = 43 // not later than now, or later than MaxChannelLife from now; of an expiry: not reached yet; of a renewal: sooner
 	ChannelClosed   Result = 44
 	ChannelExpired  Result = 45
 	HoldClosed      Result = 46 // captured or voided before, in another way
@@ -50,19 +52,20 @@ const (
 	PriceTooHigh      Result = 53 // above the maximum named
 	InsufficientFunds Result = 54
 	SupplyExceeded    Result = 55 // an external account would owe, or be owed, more than MaxMsat
+	RateExceeded      Result = 60 // more than the channel's terms allow in one minute
 )
 
 var resultNames = map[Result]string{
 	Done: "applied", Repeated: "repeated",
-	OpMalformed: "op_malformed", AmountZero: "amount_zero", AmountTooLarge: "amount_too_large",
+	OpMalformed: "op_malformed", AmountZero: "amount_zero", AmountTooLarge: "amount_too_large", VoucherInvalid: "voucher_invalid",
 	IDInvalid: "id_invalid", IDExpired: "id_expired", IDAhead: "id_ahead", IDReused: "id_reused",
 	AccountUnknown: "account_unknown", PayeeUnknown: "payee_unknown", SameAccount: "same_account",
 	ChannelUnknown: "channel_unknown", HoldUnknown: "hold_unknown", ContentUnknown: "content_unknown",
-	NotPermitted: "not_permitted", ContentExists: "content_exists", CommitmentTaken: "commitment_taken",
+	NotPermitted: "not_permitted", WrongMode: "wrong_mode", ContentExists: "content_exists", CommitmentTaken: "commitment_taken",
 	SplitInvalid: "split_invalid", ExpiryInvalid: "expiry_invalid", ChannelClosed: "channel_closed",
 	ChannelExpired: "channel_expired", HoldClosed: "hold_closed", ContentRetired: "content_retired",
 	TotalBelow: "total_below", TotalAbove: "total_above", PriceChanged: "price_changed", PriceTooHigh: "price_too_high",
-	InsufficientFunds: "insufficient_funds", SupplyExceeded: "supply_exceeded",
+	InsufficientFunds: "insufficient_funds", SupplyExceeded: "supply_exceeded", RateExceeded: "rate_exceeded",
 }
 
 // Results lists every result that can leave the hub, in the order of the checks.
@@ -93,12 +96,12 @@ func (r Result) Refused() bool { return r > Repeated }
 // moves on, room returns, or money comes in.
 func (r Result) Retryable() bool {
 	switch r {
-	case IDAhead, TotalAbove, InsufficientFunds, SupplyExceeded:
+	case IDAhead, TotalAbove, InsufficientFunds, SupplyExceeded, RateExceeded:
 		return true
 	case Undecided, Done, Repeated,
-		OpMalformed, AmountZero, AmountTooLarge,
+		OpMalformed, AmountZero, AmountTooLarge, VoucherInvalid,
 		IDInvalid, IDExpired, IDReused,
-		AccountUnknown, PayeeUnknown, SameAccount, ChannelUnknown, HoldUnknown, ContentUnknown, NotPermitted,
+		AccountUnknown, PayeeUnknown, SameAccount, ChannelUnknown, HoldUnknown, ContentUnknown, NotPermitted, WrongMode,
 		ContentExists, CommitmentTaken, SplitInvalid, ExpiryInvalid, ChannelClosed, ChannelExpired, HoldClosed,
 		ContentRetired, TotalBelow, PriceChanged, PriceTooHigh:
 		return false

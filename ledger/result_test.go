@@ -9,7 +9,8 @@ import (
 
 // scene is a ledger in which every result can be had by one op.
 //
-//	alice pays, bob is paid, mallory has nothing; channel 1 is open, 2 closed, 3 expired, 4 due but not yet expired;
+//	alice pays, bob is paid, mallory has nothing; channel 1 is open, 2 closed, 3 expired, 4 due but not yet expired, 5 signed, 6 bob's
+//	to advance by 100 a minute;
 //	hold 1 is open, 2 captured, 3 voided; content "song" is on sale at version 2, "old" is retired
 type scene struct {
 	*workbench
@@ -27,6 +28,12 @@ func newScene(t testing.TB, p ledger.Params) *scene {
 	for _, after := range expiries {
 		s.must(ledger.Op{Kind: ledger.OpOpenChannel, Actor: s.alice, Target: uint32(s.bob), Amount: 1000, Version: testTime/1000 + after}, nil)
 	}
+	for _, terms := range []ledger.ChannelTerms{{Mode: ledger.Signed, Key: [32]byte{7}}, {Mode: ledger.PayeeAdvances, PerMinute: 100}} {
+		op := ledger.Op{Kind: ledger.OpOpenTerms, Actor: s.alice, Target: uint32(s.bob), Amount: 1000, Version: testTime/1000 + 3600}
+		s.must(op, ledger.AppendChannelTerms(nil, &terms))
+	}
+	s.must(ledger.Op{Kind: ledger.OpVoucher, Actor: s.bob, Target: 5, Amount: 50}, signature(1))
+	s.must(ledger.Op{Kind: ledger.OpAdvance, Actor: s.bob, Target: 6, Amount: 60}, nil)
 	s.must(ledger.Op{Kind: ledger.OpAdvance, Actor: s.alice, Target: 1, Amount: 100}, nil)
 	s.must(ledger.Op{Kind: ledger.OpCloseChannel, Actor: s.alice, Target: 2}, nil)
 	for range 3 {
@@ -69,6 +76,11 @@ func (s *scene) cases() map[ledger.Result]func() (ledger.Op, []byte) {
 			return ledger.Op{Kind: ledger.OpRegister, Actor: bob, Amount: 300, ID: ledger.ContentID{id}}, registration(commitment, payees...)
 		}
 	}
+	voucher := func(total ledger.Msat, signature []byte) func() (ledger.Op, []byte) {
+		return func() (ledger.Op, []byte) {
+			return ledger.Op{Kind: ledger.OpVoucher, Actor: bob, Target: 5, Amount: total}, signature
+		}
+	}
 	full := ledger.Payee{Account: bob, Share: 1}
 	again := s.spent
 	again.Amount++
@@ -78,6 +90,7 @@ func (s *scene) cases() map[ledger.Result]func() (ledger.Op, []byte) {
 		ledger.OpMalformed:     plain(ledger.Op{Kind: ledger.OpUnlock, Actor: alice, ID: s.song}),
 		ledger.AmountZero:      transfer(func(op *ledger.Op) { op.Amount = 0 }),
 		ledger.AmountTooLarge:  transfer(func(op *ledger.Op) { op.Amount = ledger.MaxMsat + 1 }),
+		ledger.VoucherInvalid:  voucher(51, signature(0)),
 		ledger.IDInvalid:       transfer(func(op *ledger.Op) { op.ID[6] = 0x4f }),
 		ledger.IDExpired:       transfer(func(op *ledger.Op) { op.ID = s.newID(now - s.state.Params().IDWindow - 1) }),
 		ledger.IDAhead:         transfer(func(op *ledger.Op) { op.ID = s.newID(now + s.state.Params().IDAhead + 1) }),
@@ -85,10 +98,11 @@ func (s *scene) cases() map[ledger.Result]func() (ledger.Op, []byte) {
 		ledger.AccountUnknown:  transfer(func(op *ledger.Op) { op.Actor = mallory + 1 }),
 		ledger.PayeeUnknown:    transfer(func(op *ledger.Op) { op.Target = uint32(mallory) + 1 }),
 		ledger.SameAccount:     transfer(func(op *ledger.Op) { op.Target = uint32(alice) }),
-		ledger.ChannelUnknown:  plain(ledger.Op{Kind: ledger.OpAdvance, Actor: alice, Target: 5, Amount: 1}),
+		ledger.ChannelUnknown:  plain(ledger.Op{Kind: ledger.OpAdvance, Actor: alice, Target: 7, Amount: 1}),
 		ledger.HoldUnknown:     plain(ledger.Op{Kind: ledger.OpVoid, Actor: alice, Target: 4}),
 		ledger.ContentUnknown:  plain(ledger.Op{Kind: ledger.OpUnlock, Actor: alice, Amount: 1, ID: ledger.ContentID{9}}),
 		ledger.NotPermitted:    plain(ledger.Op{Kind: ledger.OpAdvance, Actor: bob, Target: 1, Amount: 200}),
+		ledger.WrongMode:       plain(ledger.Op{Kind: ledger.OpAdvance, Actor: alice, Target: 5, Amount: 200}),
 		ledger.ContentExists:   register(1, 9, full),
 		ledger.CommitmentTaken: register(9, 1, full),
 		ledger.SplitInvalid:    register(9, 9, full, full),
@@ -105,6 +119,7 @@ func (s *scene) cases() map[ledger.Result]func() (ledger.Op, []byte) {
 			op.Actor = mallory
 		}),
 		ledger.SupplyExceeded: plain(ledger.Op{Kind: ledger.OpCredit, Actor: ledger.Chain, Target: uint32(bob), Amount: ledger.MaxMsat}),
+		ledger.RateExceeded:   plain(ledger.Op{Kind: ledger.OpAdvance, Actor: bob, Target: 6, Amount: 101}),
 	}
 }
 
@@ -149,14 +164,14 @@ func TestEveryResult(t *testing.T) {
 func TestRetryable(t *testing.T) {
 	retryable := map[ledger.Result]bool{
 		ledger.Done: false, ledger.Repeated: false,
-		ledger.OpMalformed: false, ledger.AmountZero: false, ledger.AmountTooLarge: false,
+		ledger.OpMalformed: false, ledger.AmountZero: false, ledger.AmountTooLarge: false, ledger.VoucherInvalid: false,
 		ledger.IDInvalid: false, ledger.IDExpired: false, ledger.IDAhead: true, ledger.IDReused: false,
 		ledger.AccountUnknown: false, ledger.PayeeUnknown: false, ledger.SameAccount: false, ledger.ChannelUnknown: false,
-		ledger.HoldUnknown: false, ledger.ContentUnknown: false, ledger.NotPermitted: false,
+		ledger.HoldUnknown: false, ledger.ContentUnknown: false, ledger.NotPermitted: false, ledger.WrongMode: false,
 		ledger.ContentExists: false, ledger.CommitmentTaken: false, ledger.SplitInvalid: false, ledger.ExpiryInvalid: false,
 		ledger.ChannelClosed: false, ledger.ChannelExpired: false, ledger.HoldClosed: false, ledger.ContentRetired: false,
 		ledger.TotalBelow: false, ledger.TotalAbove: true, ledger.PriceChanged: false, ledger.PriceTooHigh: false,
-		ledger.InsufficientFunds: true, ledger.SupplyExceeded: true,
+		ledger.InsufficientFunds: true, ledger.SupplyExceeded: true, ledger.RateExceeded: true,
 	}
 	for _, r := range ledger.Results() {
 		want, ok := retryable[r]
@@ -207,6 +222,7 @@ func TestOrderOfChecks(t *testing.T) {
 	unknownPayee := []ledger.Payee{{Account: nobody, Share: 0}}
 	song, old, none := s.song, s.old, ledger.ContentID{9}
 	huge := ledger.MaxMsat + 1
+	signed := ledger.AppendChannelTerms(nil, &ledger.ChannelTerms{Mode: ledger.Signed, Key: [32]byte{7}})
 	for _, c := range []struct {
 		first, second ledger.Result
 		op            ledger.Op
@@ -249,6 +265,17 @@ func TestOrderOfChecks(t *testing.T) {
 		{ledger.PriceTooHigh, ledger.InsufficientFunds, ledger.Op{Kind: ledger.OpUnlock, Actor: s.mallory, Amount: 1, ID: song}, nil},
 		{ledger.NotPermitted, ledger.ContentRetired, ledger.Op{Kind: ledger.OpReprice, Actor: alice, Amount: 1, Version: 1, ID: old}, nil},
 		{ledger.ContentRetired, ledger.PriceChanged, ledger.Op{Kind: ledger.OpReprice, Actor: bob, Amount: 1, Version: 7, ID: old}, nil},
+		{ledger.OpMalformed, ledger.AmountZero, ledger.Op{Kind: ledger.OpOpenTerms, Actor: alice, Target: uint32(bob), ID: good}, signed[1:]},
+		{ledger.SameAccount, ledger.ExpiryInvalid, ledger.Op{Kind: ledger.OpOpenTerms, Actor: alice, Target: uint32(alice), Amount: 1, ID: good}, signed},
+		{ledger.AmountTooLarge, ledger.VoucherInvalid, ledger.Op{Kind: ledger.OpVoucher, Actor: bob, Target: 5, Amount: huge}, nil},
+		{ledger.VoucherInvalid, ledger.ChannelUnknown, ledger.Op{Kind: ledger.OpVoucher, Actor: bob, Target: 99, Amount: 1}, signature(1)[1:]},
+		{ledger.NotPermitted, ledger.WrongMode, ledger.Op{Kind: ledger.OpVoucher, Actor: s.mallory, Target: 1, Amount: 1}, signature(1)},
+		{ledger.NotPermitted, ledger.TotalAbove, ledger.Op{Kind: ledger.OpVoucher, Actor: s.mallory, Target: 5, Amount: 5000}, signature(1)},
+		{ledger.WrongMode, ledger.ChannelClosed, ledger.Op{Kind: ledger.OpVoucher, Actor: bob, Target: 2, Amount: 1}, signature(1)},
+		{ledger.WrongMode, ledger.TotalAbove, ledger.Op{Kind: ledger.OpAdvance, Actor: alice, Target: 6, Amount: 5000}, nil},
+		{ledger.NotPermitted, ledger.ExpiryInvalid, ledger.Op{Kind: ledger.OpRenew, Actor: bob, Target: 1, Version: 1}, nil},
+		{ledger.ExpiryInvalid, ledger.ChannelClosed, ledger.Op{Kind: ledger.OpRenew, Actor: alice, Target: 2, Version: 1}, nil},
+		{ledger.TotalAbove, ledger.RateExceeded, ledger.Op{Kind: ledger.OpAdvance, Actor: bob, Target: 6, Amount: 1001}, nil},
 	} {
 		if c.first >= c.second {
 			t.Fatalf("the table has %v before %v", c.first, c.second)

@@ -27,6 +27,7 @@ const (
 	contentPart
 	splitPart
 	tallyPart
+	agreementPart
 )
 
 // View is a whole ledger, frozen, but for ids and entitlements, which the archive has: taking it costs a copy of the page lists,
@@ -39,15 +40,16 @@ const (
 //
 //	kind        bytes
 //	0 header    version u32 | index u64 | 16 x (index u64, head 32) | body
-//	            body: params 20 | now u64 | seq u64 | chain time u64 | unlocks u64 | latest id u64 | rows u32 of kinds 1 to 6 |
+//	            body: params 20 | now u64 | seq u64 | chain time u64 | unlocks u64 | latest id u64 | rows u32 of kinds 1 to 7 |
 //	            state of SHA-256, the rest
 //	1 accounts  n x (available i64, held u64, opened u64, channels u32, holds u32)
-//	2 channels  n x (payer u32, payee u32, funded u64, total u64, expiry u32, status u32)
+//	2 channels  n x (payer u32, payee u32, funded u64, total u64, expiry u32, status u8, mode u8, limited u8, 0)
 //	3 holds     n x (account u32, to u32, amount u64, captured u64, status u32)
 //	4 contents  n x (id 16, seller u32, split u32, price u64, version u32, status u32, registered u64, seq u64, body 32, detail: u32
 //	            length, bytes, without payees)
 //	5 splits    n x (content u32, number u32, before u32, since u64, seq u64, payees: n u8, n x (account u32, share u32))
 //	6 tallies   n x (sold u32, refunded u32, income u64, disputed u64)
+//	7 terms     n x (channel u32, minute u32, per minute u64, paid u64, key 32, signature 64)
 //
 // A page has 4,096 rows, the last of a table what is left. What follows the heads in the header, and all the other parts, do not
 // depend on how ops were cut into blocks: their SHA-256 is the state's digest.
@@ -61,7 +63,7 @@ func (s *State) View() *View {
 	v := &View{sums: s.chain.save()}
 	v.state = State{params: s.params, index: s.index, now: s.now, seq: s.seq, recent: s.recent, unlocks: s.unlocks,
 		accounts: s.accounts.view(), channels: s.channels.view(), holds: s.holds.view(), contents: s.contents.view(),
-		splits: s.splits.view(), tallies: s.tallies.view()}
+		splits: s.splits.view(), tallies: s.tallies.view(), agreements: s.agreements.view()}
 	v.state.chain.time, v.state.ids.latest = s.chain.time, s.ids.latest
 	return v
 }
@@ -76,6 +78,7 @@ func (s *State) Checkpoint() *View {
 	s.contents.clean()
 	s.splits.clean()
 	s.tallies.clean()
+	s.agreements.clean()
 	return v
 }
 
@@ -117,7 +120,7 @@ func (v *View) Parts(changed bool, f func(key, part []byte) error) error {
 	encodePages(e, channelPart, &s.channels, func(b []byte, c *Channel) []byte {
 		b = le.AppendUint32(le.AppendUint32(b, uint32(c.Payer)), uint32(c.Payee))
 		b = le.AppendUint64(le.AppendUint64(b, uint64(c.Funded)), uint64(c.Total))
-		return le.AppendUint32(le.AppendUint32(b, c.Expiry), uint32(c.Status))
+		return append(le.AppendUint32(b, c.Expiry), byte(c.Status), byte(c.Mode), bit(c.Limited), 0)
 	})
 	encodePages(e, holdPart, &s.holds, func(b []byte, h *Hold) []byte {
 		b = le.AppendUint32(le.AppendUint32(b, uint32(h.Account)), uint32(h.To))
@@ -133,6 +136,7 @@ func (v *View) Parts(changed bool, f func(key, part []byte) error) error {
 		b = le.AppendUint32(le.AppendUint32(b, t.Sold), t.Refunded)
 		return le.AppendUint64(le.AppendUint64(b, uint64(t.Income)), uint64(t.Disputed))
 	})
+	encodePages(e, agreementPart, &s.agreements, appendAgreement)
 	return e.err
 }
 
@@ -173,7 +177,8 @@ func (v *View) header(b []byte) []byte {
 	for _, n := range [...]uint64{s.now, s.seq, s.chain.time, s.unlocks, s.ids.latest} {
 		b = le.AppendUint64(b, n)
 	}
-	for _, n := range [...]uint32{s.accounts.rows, s.channels.rows, s.holds.rows, s.contents.rows, s.splits.rows, s.tallies.rows} {
+	for _, n := range [...]uint32{s.accounts.rows, s.channels.rows, s.holds.rows, s.contents.rows, s.splits.rows, s.tallies.rows,
+		s.agreements.rows} {
 		b = le.AppendUint32(b, n)
 	}
 	return append(b, v.sums...)

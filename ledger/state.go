@@ -90,7 +90,9 @@ type State struct {
 	contents table[Content] // by number; row 0 is nobody's
 	splits   table[Split]   // in the order in which they were set; row 0 is nobody's
 	tallies  table[Tally]   // by number of the content
-	unlocks  uint64         // contents owned, each owner counted
+
+	agreements table[agreement] // of the channels that have terms, in the order of their numbers; row 0 is nobody's
+	unlocks    uint64           // contents owned, each owner counted
 
 	// The newest of what is remembered for repeats; the archive has the rest.
 	ids     window
@@ -130,6 +132,7 @@ func New(params Params, seed Seed) *State {
 	s.contents.add()
 	s.splits.add()
 	s.tallies.add()
+	s.agreements.add()
 	s.recent[MaxInFlight-1] = parent{0, s.chain.sum()}
 	return s
 }

@@ -172,9 +172,15 @@ func (tr *transcript) op(d *datadriven.TestData) (ledger.Op, []byte) {
 		op.Amount = ledger.Msat(tr.number(d, "price", 0))
 	case ledger.OpAdvance:
 		op.Amount = ledger.Msat(tr.number(d, "total", 0))
+	case ledger.OpVoucher:
+		op.Amount = ledger.Msat(tr.number(d, "total", 0))
+		detail = signature(byte(tr.number(d, "signature", 1)))
+	case ledger.OpOpenTerms:
+		op.Version = uint32((testTime + tr.number(d, "expires_ms", 0)) / 1000)
+		detail = tr.terms(d)
 	case ledger.OpUnlock:
 		op.Amount = ledger.Msat(tr.number(d, "max", 0))
-	case ledger.OpOpenChannel:
+	case ledger.OpOpenChannel, ledger.OpRenew:
 		op.Version = uint32((testTime + tr.number(d, "expires_ms", 0)) / 1000)
 	}
 	op.Version |= uint32(tr.number(d, "version", 0))
@@ -236,6 +242,17 @@ func (tr *transcript) payees(d *datadriven.TestData) (payees []ledger.Payee) {
 		}
 	}
 	return payees
+}
+
+func (tr *transcript) terms(d *datadriven.TestData) []byte {
+	t := ledger.ChannelTerms{PerMinute: ledger.Msat(tr.number(d, "per_minute", 0))}
+	switch tr.word(d, "mode") {
+	case "payee":
+		t.Mode = ledger.PayeeAdvances
+	case "signed":
+		t.Mode, t.Key = ledger.Signed, [32]byte{1}
+	}
+	return ledger.AppendChannelTerms(nil, &t)
 }
 
 func (tr *transcript) account(d *datadriven.TestData, name string) ledger.AccountNo {

@@ -56,8 +56,9 @@ func (s *State) warmAccounts(op *Op) uint32 {
 	return s.accounts.at(uint32(payer)).Channels + s.accounts.at(uint32(payee)).Channels
 }
 
-// CheckAll is Check for many ops of one time: it sets the outcome of each in out, and returns how many would be applied.
-func (s *State) CheckAll(ops []Op, detail []byte, now uint64, out []Applied) (undecided int) {
+// CheckAll is Check for many ops of one time: it sets the outcome of each in out, and returns how many would be applied. Their
+// details stand one behind the other: see Op.CutDetail.
+func (s *State) CheckAll(ops []Op, details []byte, now uint64, out []Applied) (undecided int) {
 	now = max(now, s.now)
 	var sum uint32
 	for at := 0; at < len(ops); at += warmOps {
@@ -66,7 +67,11 @@ func (s *State) CheckAll(ops []Op, detail []byte, now uint64, out []Applied) (un
 			sum += s.warmTarget(&ops[at+i])
 		}
 		for i := at; i < end; i++ {
-			if out[i] = s.Check(&ops[i], detail, now); out[i].result == Undecided {
+			var own []byte
+			if len(details) > 0 {
+				own, details = ops[i].CutDetail(details)
+			}
+			if out[i] = s.Check(&ops[i], own, now); out[i].result == Undecided {
 				undecided++
 			}
 		}

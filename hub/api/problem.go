@@ -63,9 +63,10 @@ var refusals = map[ledger.Result]struct {
 	status int
 	detail string
 }{
-	ledger.OpMalformed:       {422, "the op has a field that its kind does not allow, or names neither a price version nor a maximum"},
+	ledger.OpMalformed:       {422, "the op has a field that its kind does not allow, or lacks one that it needs"},
 	ledger.AmountZero:        {400, "the amount is zero"},
 	ledger.AmountTooLarge:    {400, "the amount is above 21 million bitcoin"},
+	ledger.VoucherInvalid:    {422, "the signature is not that of the channel's payer for this hub, this channel and this total"},
 	ledger.IDInvalid:         {400, "the id is not a UUIDv7"},
 	ledger.IDExpired:         {422, "the id is older than the window in which the hub recognises repeats: use a new one only if you know that the old one was not applied"},
 	ledger.IDAhead:           {422, "the id is ahead of the hub's clock"},
@@ -77,10 +78,11 @@ var refusals = map[ledger.Result]struct {
 	ledger.HoldUnknown:       {404, "there is no such hold"},
 	ledger.ContentUnknown:    {404, "there is no such content"},
 	ledger.NotPermitted:      {403, "it belongs to another account"},
+	ledger.WrongMode:         {409, "not in a channel of this mode, or not by this party of it: a signed channel is moved by vouchers alone, and before its expiry the payee alone closes it; of another the payer or the payee sets the total, as its mode says"},
 	ledger.ContentExists:     {409, "the content id is registered with other terms"},
 	ledger.CommitmentTaken:   {409, "the file key is registered under another content"},
 	ledger.SplitInvalid:      {422, "want 1 to 16 different payees with shares of 1 to 1,000,000"},
-	ledger.ExpiryInvalid:     {422, "the expiry must lie after now, and at most five years ahead"},
+	ledger.ExpiryInvalid:     {422, "the expiry must lie after now, and at most five years ahead; a renewal only puts it off"},
 	ledger.ChannelClosed:     {409, "the channel is closed"},
 	ledger.ChannelExpired:    {410, "the channel's time has run out"},
 	ledger.HoldClosed:        {409, "the hold was captured or voided"},
@@ -91,6 +93,7 @@ var refusals = map[ledger.Result]struct {
 	ledger.PriceTooHigh:      {402, "the price is above the maximum named"},
 	ledger.InsufficientFunds: {402, "the account has not enough at hand"},
 	ledger.SupplyExceeded:    {409, "the hub would hold more than 21 million bitcoin"},
+	ledger.RateExceeded:      {429, "more than the channel's terms allow in one minute: send the same again in the next, or less now"},
 }
 
 // refusal is the problem of a refused op.

@@ -73,7 +73,8 @@ func (h *Header) appendObject(b []byte, l *ledger.Line) []byte {
 	switch l.Kind {
 	case ledger.OpOpenAccount:
 		return ledger.AccountNo(l.Object).Append(b)
-	case ledger.OpAdvance, ledger.OpOpenChannel, ledger.OpTopUp, ledger.OpCloseChannel, ledger.OpExpireChannel:
+	case ledger.OpAdvance, ledger.OpOpenChannel, ledger.OpTopUp, ledger.OpCloseChannel, ledger.OpExpireChannel,
+		ledger.OpOpenTerms, ledger.OpVoucher, ledger.OpRenew:
 		return ledger.ChannelNo(l.Object).Append(b)
 	case ledger.OpHold, ledger.OpCapture, ledger.OpVoid:
 		return append(b, ledger.HoldNo(l.Object).String()...)

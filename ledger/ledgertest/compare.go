@@ -24,8 +24,9 @@ func (m *Model) Compare(s *ledger.State) error {
 	}
 	for i, c := range m.channels[1:] {
 		got, ok := s.Channel(ledger.ChannelNo(i + 1))
-		want := ledger.Channel{Payer: c.payer, Payee: c.payee, Funded: c.funded, Total: c.total, Expiry: uint32(c.expiry / 1000), Status: c.status}
-		if !ok || got != want {
+		want := ledger.Channel{Payer: c.payer, Payee: c.payee, Funded: c.funded, Total: c.total, Expiry: uint32(c.expiry / 1000), Status: c.status,
+			Mode: c.terms.Mode, Limited: c.terms.PerMinute > 0}
+		if !ok || got != want || !m.sameTerms(s, ledger.ChannelNo(i+1), c) {
 			return fmt.Errorf("channel %d: ledger %+v, model %+v", i+1, got, want)
 		}
 	}

@@ -121,9 +121,16 @@ func (g *Generator) op() (ledger.Op, []byte) {
 		op.Amount = g.amount(g.purse(op.Actor))
 	case ledger.OpOpenChannel:
 		op.Amount = g.amount(g.purse(op.Actor))
-		op.Version = uint32(g.now/1000) + pick[uint32](g.rng, 0, 1, 3, 60, 600, 3600, ledger.MaxChannelLife/1000, ledger.MaxChannelLife/1000+1)
-	case ledger.OpAdvance, ledger.OpTopUp, ledger.OpCloseChannel, ledger.OpExpireChannel:
+		op.Version = g.expiry()
+	case ledger.OpOpenTerms:
+		op.Amount = g.amount(g.purse(op.Actor))
+		op.Version = g.expiry()
+		detail = g.channelTerms()
+	case ledger.OpAdvance, ledger.OpTopUp, ledger.OpCloseChannel, ledger.OpExpireChannel, ledger.OpVoucher, ledger.OpRenew:
 		g.onChannel(&op)
+		if op.Kind == ledger.OpVoucher {
+			detail = g.signature()
+		}
 	case ledger.OpCapture, ledger.OpVoid:
 		op.Target = g.number(len(g.Model.holds))
 		op.Version = uint32(g.account())
@@ -151,7 +158,7 @@ var kinds = [ledger.Kinds]int{
 	ledger.OpTransfer: 6, ledger.OpAdvance: 14, ledger.OpUnlock: 10, ledger.OpOpenAccount: 2, ledger.OpOpenChannel: 7,
 	ledger.OpTopUp: 4, ledger.OpCloseChannel: 2, ledger.OpExpireChannel: 4, ledger.OpRegister: 6, ledger.OpReprice: 6,
 	ledger.OpRetire: 1, ledger.OpCredit: 12, ledger.OpDebit: 4, ledger.OpHold: 6, ledger.OpCapture: 6, ledger.OpVoid: 3,
-	ledger.OpSplit: 4,
+	ledger.OpOpenTerms: 5, ledger.OpVoucher: 7, ledger.OpRenew: 3, ledger.OpSplit: 4,
 }
 
 func (g *Generator) kind() ledger.Kind {
@@ -239,14 +246,22 @@ func (g *Generator) onChannel(op *ledger.Op) {
 		return
 	}
 	c := g.Model.channels[op.Target]
+	if op.Kind == ledger.OpRenew {
+		op.Version = pick(g.rng, uint32(c.expiry/1000), uint32(c.expiry/1000)+1, uint32(c.expiry/1000)+600, g.expiry())
+	}
 	if g.rng.IntN(10) > 0 {
 		op.Actor = pick(g.rng, c.payer, c.payer, c.payer, c.payee)
+		if op.Kind == ledger.OpAdvance && c.terms.Mode == ledger.PayeeAdvances && g.rng.IntN(8) > 0 {
+			op.Actor = c.payee
+		}
 	}
 	switch {
 	case op.Kind == ledger.OpTopUp:
 		op.Amount = g.amount(g.purse(op.Actor))
 	case g.rng.IntN(3) == 0:
 		op.Amount = g.amount(c.funded)
+	case c.terms.PerMinute > 0 && g.rng.IntN(2) == 0:
+		op.Amount = c.total + c.terms.PerMinute + ledger.Msat(g.rng.IntN(3)) - 1
 	case g.rng.IntN(2) == 0:
 		op.Amount = c.total + ledger.Msat(g.rng.IntN(3)) - 1
 	default:

@@ -29,6 +29,15 @@ type channel struct {
 	funded, total ledger.Msat
 	expiry        uint64 // ms
 	status        ledger.Status
+	terms         ledger.ChannelTerms
+	signature     [64]byte
+	payments      []payment
+}
+
+// payment is one advance of a channel.
+type payment struct {
+	at   uint64 // ms
+	paid ledger.Msat
 }
 
 type hold struct {
@@ -74,6 +83,7 @@ type sentID struct {
 
 type remembered struct {
 	op      ledger.Op
+	detail  string // of a channel's opening
 	outcome Outcome
 }
 
@@ -130,12 +140,12 @@ func (m *Model) Do(now uint64, op ledger.Op, detail []byte) Outcome {
 	o := r.effect()
 	m.Seq++
 	o.Result, o.Seq = ledger.Done, m.Seq
-	m.note(op, o)
+	m.note(op, detail, o)
 	return o
 }
 
 // note is for what names its entry: ids, contents and purchases.
-func (m *Model) note(op ledger.Op, o Outcome) {
+func (m *Model) note(op ledger.Op, detail []byte, o Outcome) {
 	switch op.Kind {
 	case ledger.OpRegister:
 		c := m.contents[o.Object]
@@ -149,13 +159,13 @@ func (m *Model) note(op ledger.Op, o Outcome) {
 		c.splits[len(c.splits)-1].Seq = o.Seq
 	}
 	if hasID(op.Kind) {
-		m.ids[sentID{op.ID, op.Actor}] = remembered{op, o}
+		m.ids[sentID{op.ID, op.Actor}] = remembered{op, string(detail), o}
 	}
 }
 
 func hasID(k ledger.Kind) bool {
 	return slices.Contains([]ledger.Kind{ledger.OpTransfer, ledger.OpOpenAccount, ledger.OpOpenChannel, ledger.OpTopUp,
-		ledger.OpCredit, ledger.OpDebit, ledger.OpHold}, k)
+		ledger.OpCredit, ledger.OpDebit, ledger.OpHold, ledger.OpOpenTerms}, k)
 }
 
 // numberOf is the number of a content, or less than zero.

@@ -19,7 +19,7 @@ func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 		r.when(op.Amount > maxMsat, ledger.AmountTooLarge)
 	}
 	if hasID(op.Kind) {
-		m.ruleID(r, op)
+		m.ruleID(r, op, detail)
 	}
 	switch op.Kind {
 	case ledger.OpOpenAccount:
@@ -32,8 +32,10 @@ func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 		m.debit(r, op)
 	case ledger.OpOpenChannel:
 		m.openChannel(r, op)
-	case ledger.OpAdvance, ledger.OpTopUp, ledger.OpCloseChannel, ledger.OpExpireChannel:
-		m.useChannel(r, op)
+	case ledger.OpOpenTerms:
+		m.openTerms(r, op, detail)
+	case ledger.OpAdvance, ledger.OpTopUp, ledger.OpCloseChannel, ledger.OpExpireChannel, ledger.OpVoucher, ledger.OpRenew:
+		m.useChannel(r, op, detail)
 	case ledger.OpHold:
 		m.setAside(r, op)
 	case ledger.OpCapture, ledger.OpVoid:
@@ -53,14 +55,14 @@ func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 func hasAmount(k ledger.Kind) bool {
 	switch k {
 	case ledger.OpOpenAccount, ledger.OpCloseChannel, ledger.OpExpireChannel, ledger.OpRetire, ledger.OpVoid,
-		ledger.OpSplit:
+		ledger.OpRenew, ledger.OpSplit:
 		return false
 	}
 	return true
 }
 
 // ruleID: version and variant of a UUIDv7, a time within the window, and either new or the very same op.
-func (m *Model) ruleID(r *ruling, op ledger.Op) {
+func (m *Model) ruleID(r *ruling, op ledger.Op, detail []byte) {
 	at := ledger.OpID(op.ID).Millis()
 	r.when(op.ID[6]&0xf0 != 0x70 || op.ID[8]&0xc0 != 0x80, ledger.IDInvalid)
 	r.when(m.Now > m.Params.IDWindow && at < m.Now-m.Params.IDWindow, ledger.IDExpired)
@@ -68,7 +70,7 @@ func (m *Model) ruleID(r *ruling, op ledger.Op) {
 	r.wins = ledger.IDReused
 	before, known := m.ids[sentID{op.ID, op.Actor}]
 	switch {
-	case known && before.op == op:
+	case known && before.op == op && before.detail == string(detail):
 		r.repeat = &before.outcome
 	case known:
 		r.when(true, ledger.IDReused)

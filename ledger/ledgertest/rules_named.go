@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/millrace/millrace/ledger"
 )
@@ -24,7 +25,10 @@ func (m *Model) openChannel(r *ruling, op ledger.Op) {
 }
 
 // useChannel is for the ops that name one.
-func (m *Model) useChannel(r *ruling, op ledger.Op) {
+func (m *Model) useChannel(r *ruling, op ledger.Op, detail []byte) {
+	if op.Kind == ledger.OpVoucher {
+		r.when(strings.Trim(string(detail), "\x00") == "" || len(detail) != 64, ledger.VoucherInvalid)
+	}
 	if op.Target == 0 || int(op.Target) >= len(m.channels) {
 		r.when(true, ledger.ChannelUnknown)
 		return
@@ -40,21 +44,10 @@ func (m *Model) useChannel(r *ruling, op ledger.Op) {
 	}
 	ended := &Outcome{Amount: c.funded - c.total, Object: op.Target}
 	switch op.Kind {
-	case ledger.OpAdvance:
-		r.when(op.Actor != c.payer, ledger.NotPermitted)
-		r.when(c.status == ledger.Closed, ledger.ChannelClosed)
-		r.when(c.status == ledger.Expired || c.status == ledger.Open && due, ledger.ChannelExpired)
-		r.when(op.Amount < c.total, ledger.TotalBelow)
-		r.when(op.Amount > c.funded, ledger.TotalAbove)
-		if op.Amount == c.total {
-			r.repeat = &Outcome{Object: op.Target}
-		}
-		r.effect = func() Outcome {
-			paid := op.Amount - c.total
-			c.total = op.Amount
-			m.available[c.payee] += int64(paid)
-			return Outcome{Amount: paid, Object: op.Target}
-		}
+	case ledger.OpAdvance, ledger.OpVoucher:
+		m.advance(r, op, detail, c)
+	case ledger.OpRenew:
+		m.renew(r, op, c)
 	case ledger.OpTopUp:
 		r.when(op.Actor != c.payer, ledger.NotPermitted)
 		r.when(c.status == ledger.Closed, ledger.ChannelClosed)
@@ -68,6 +61,7 @@ func (m *Model) useChannel(r *ruling, op ledger.Op) {
 		}
 	case ledger.OpCloseChannel:
 		r.when(op.Actor != c.payer && op.Actor != c.payee, ledger.NotPermitted)
+		r.when(c.terms.Mode == ledger.Signed && op.Actor == c.payer && c.status == ledger.Open && !due, ledger.WrongMode)
 		r.when(c.status == ledger.Expired, ledger.ChannelExpired)
 		if c.status == ledger.Closed {
 			r.repeat = ended

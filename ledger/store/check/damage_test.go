@@ -39,7 +39,7 @@ func TestFlippedBits(t *testing.T) {
 
 // TestDamagedLog: a block that is damaged, missing, another's or lost at the end is found, and not blamed on the index.
 func TestDamagedLog(t *testing.T) {
-	whole := newFolder(t, 7, 1000, true)
+	whole := newFolder(t, 9, 1000, true)
 	other := newFolder(t, 8, 1000, false)
 	var strange []byte
 	other.pebble(t, "ledger", func(db *pebble.DB) { strange = value(t, db, keys(t, db, "b")[10]) })
