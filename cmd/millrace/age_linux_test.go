@@ -327,7 +327,7 @@ func TestAgeHostileFiles(t *testing.T) {
 		{"not on sale", "content_unknown", unsold.String()},
 		{"two stanzas", "more than one", strings.Replace(whole, stanza, stanza+stanza, 1)},
 		{"bent stanza", "want 4 arguments", strings.Replace(whole, "-> millrace.dev/v1 ", "-> millrace.dev/v1 x ", 1)},
-		{"a megabyte", "larger than", strings.Replace(whole, stanza, strings.Repeat("-> x y\n\n", 1<<17)+stanza, 1)},
+		{"a megabyte", "header", strings.Replace(whole, stanza, strings.Repeat("-> x y\n\n", 1<<17)+stanza, 1)},
 		{"a stanza of a megabyte", "larger than", strings.Replace(whole, stanza, stanza+"-> x\n"+strings.Repeat(strings.Repeat("A", 64)+"\n", 1<<14)+"\n", 1)},
 		{"for others", "no identity matched", strings.Replace(whole, "millrace.dev/v1", "millrace.dev/v9", 1)},
 	} {

@@ -6,6 +6,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -158,6 +161,35 @@ func TestAgePeerUnwraps(t *testing.T) {
 	p.env["MILLRACE_MAX_MSAT"] = ""
 	if h := p.run(t, "identity-v1", all); h.exit != 0 || len(h.keys) != 2 {
 		t.Errorf("owned, at another price now: %v", h)
+	}
+}
+
+// TestAgePeerMoved: a hub is known by what it sells, also at another address than files name.
+func TestAgePeerMoved(t *testing.T) {
+	m := newMarket(t)
+	plain, sealed, _ := m.seal(t, "work", 10)
+	all := noIdentity + fileStanza(t, 0, sealed) + "-> done\n\n"
+	target, err := url.Parse(m.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(httputil.NewSingleHostReverseProxy(target))
+	defer proxy.Close()
+	p := agePeer{env: map[string]string{"MILLRACE_HUB": proxy.URL, "MILLRACE_TOKEN": "@" + m.buyer, "MILLRACE_MAX_MSAT": "100"}}
+	if h := p.run(t, "identity-v1", all); !opens(t, sealed, h.keys["0"], plain) {
+		t.Errorf("by another way: %v", h)
+	}
+	m.stop()
+	if h := p.run(t, "identity-v1", all); h.exit != 0 || len(h.keys) != 0 || !strings.Contains(h.String(), "error") {
+		t.Errorf("no hub: %v", h)
+	}
+	p.env["MILLRACE_HUB"] = serveIn(t, m.served.dir).url
+	if h := p.run(t, "identity-v1", all); !opens(t, sealed, h.keys["0"], plain) {
+		t.Errorf("moved: %v", h)
+	}
+	p.env["MILLRACE_HUB"] = newHub(t).url
+	if h := p.run(t, "identity-v1", all); len(h.keys) != 0 || !strings.Contains(h.String(), "its token was not sent anywhere") {
+		t.Errorf("another hub: %v", h)
 	}
 }
 
