@@ -24,7 +24,7 @@ func (s *State) check(op *Op, detail []byte, now uint64) Applied {
 	case OpTransfer:
 		return s.checkTransfer(op, now)
 	case OpUnlock:
-		return s.checkUnlock(op)
+		return s.checkUnlock(op, now)
 	case OpOpenAccount:
 		return s.checkOpenAccount(op, now)
 	case OpOpenChannel:
@@ -59,6 +59,10 @@ func (s *State) check(op *Op, detail []byte, now uint64) Applied {
 		return s.checkRenew(op, now)
 	case OpSplit:
 		return s.checkSplit(op, detail)
+	case OpRate:
+		return s.checkRate(op, now)
+	case OpTerms:
+		return s.checkTerms(op, detail)
 	}
 	return refuse(OpMalformed)
 }
@@ -102,6 +106,10 @@ func (s *State) mutate(op *Op, detail []byte) Applied {
 		return s.renew(op)
 	case OpSplit:
 		return s.split(op, detail)
+	case OpRate:
+		return s.rate(op)
+	case OpTerms:
+		return s.terms(op, detail)
 	}
 	panic("ledger: an op that was checked has no kind")
 }

@@ -78,8 +78,10 @@ type Content struct {
 	ID           ContentID
 	Seller       AccountNo
 	Split        uint32 // row of the present one
-	Price        Msat
+	Price        Msat   // in millionths of the unit of the terms' currency, if they name one
 	PriceVersion uint32 // from 1
+	rates        uint32 // row of that currency's rates, or zero
+	Terms        Terms
 	Status       Status
 	Registered   uint64   // milliseconds since 1970
 	Seq          uint64   // of the entry that registered it

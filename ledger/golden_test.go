@@ -56,6 +56,8 @@ func sampleOp(k ledger.Kind) (ledger.Op, []byte) {
 		return op, signature(9)
 	case ledger.OpSplit:
 		return op, ledger.AppendPayees(nil, []ledger.Payee{{Account: 16, Share: 2}, {Account: 17, Share: 1}})
+	case ledger.OpTerms:
+		return op, ledger.AppendTerms(nil, &ledger.Terms{Currency: ledger.Currency{'E', 'U', 'R'}, Copies: 2, Ends: 3, Refund: 4, Hours: 5, Units: 6, FreeUnits: 7})
 	case ledger.OpRegister:
 	default:
 		return op, nil
@@ -68,7 +70,7 @@ var opSizes = [ledger.Kinds]int{
 	ledger.OpTransfer: 33, ledger.OpAdvance: 17, ledger.OpUnlock: 33, ledger.OpOpenAccount: 17, ledger.OpOpenChannel: 37,
 	ledger.OpTopUp: 33, ledger.OpCloseChannel: 9, ledger.OpExpireChannel: 5, ledger.OpRegister: 31, ledger.OpReprice: 33,
 	ledger.OpRetire: 21, ledger.OpCredit: 33, ledger.OpDebit: 33, ledger.OpHold: 29, ledger.OpCapture: 21, ledger.OpVoid: 9,
-	ledger.OpOpenTerms: 39, ledger.OpVoucher: 19, ledger.OpRenew: 13, ledger.OpSplit: 23,
+	ledger.OpOpenTerms: 39, ledger.OpVoucher: 19, ledger.OpRenew: 13, ledger.OpSplit: 23, ledger.OpRate: 17, ledger.OpTerms: 35,
 }
 
 func TestGoldenOps(t *testing.T) {

@@ -25,6 +25,7 @@ const (
 	Lightning    AccountNo = 3 // external: what came in and went out over Lightning
 	Chain        AccountNo = 4 // external: what came in and went out on-chain
 	Escrow       AccountNo = 5 // what buyers have paid and nobody has earned yet: no transfer reaches it
+	Market       AccountNo = 6 // holds nothing: its history has the rates of currencies
 	FirstAccount AccountNo = 16
 )
 

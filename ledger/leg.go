@@ -11,9 +11,11 @@ const (
 	MovePaidHeld Move = 2 // from what is held for From to what To has at hand
 	MoveSetAside Move = 3 // from what From has at hand to what is held for From
 	MoveGiveBack Move = 4 // from what is held for From to what From has at hand
+	MoveRate     Move = 5 // no money: the amount is the rate, msat for a million units, that was set, or by which From paid
 )
 
-var moveNames = [...]string{MoveNone: "none", MovePaid: "paid", MovePaidHeld: "paid_held", MoveSetAside: "set_aside", MoveGiveBack: "give_back"}
+var moveNames = [...]string{MoveNone: "none", MovePaid: "paid", MovePaidHeld: "paid_held", MoveSetAside: "set_aside", MoveGiveBack: "give_back",
+	MoveRate: "rate"}
 
 // Known says whether a number is that of a move.
 func (m Move) Known() bool { return int(m) < len(moveNames) }
@@ -31,7 +33,7 @@ type Leg struct {
 	Amount Msat
 	From   AccountNo // whose history it is first of all
 	To     AccountNo // who is paid; of a channel's opening, top-up, renewal and end the payee, who is not; otherwise zero
-	Object uint32    // the account, channel, hold or content that the op is about; of transfers, credits and debits zero
+	Object uint32    // the account, channel, hold or content that the op is about; of transfers, credits and debits zero; of a rate the currency
 	Entry  uint32    // the entry's seq is the block's first seq plus this
 	At     uint32    // where in the block's ops the op begins
 	Kind   Kind
@@ -83,7 +85,7 @@ func (l *Leg) Channel() ChannelNo {
 // Content says whether the object of the kind's legs is a content.
 func (k Kind) Content() bool {
 	switch k {
-	case OpUnlock, OpRegister, OpReprice, OpRetire, OpSplit:
+	case OpUnlock, OpRegister, OpReprice, OpRetire, OpSplit, OpTerms:
 		return true
 	}
 	return false

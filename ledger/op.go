@@ -30,6 +30,8 @@ const (
 	OpVoucher       Kind = 18
 	OpRenew         Kind = 19
 	OpSplit         Kind = 20
+	OpRate          Kind = 21
+	OpTerms         Kind = 22
 )
 
 // Op is what somebody asks for: a fixed-size value without pointers. Which fields a kind uses, and on disk how many bytes
@@ -56,10 +58,12 @@ const (
 //	OpVoucher       either      channel          total          -                -            19 + detail
 //	OpRenew         payer       channel          -              expiry, s 1970   -            13
 //	OpSplit         seller      -                -              -                content      23 + detail
+//	OpRate          -           until, s 1970    msat of 10^6   currency       -            17
+//	OpTerms         seller      -                new price      version replaced content      35 + detail
 //
 // Zero in an unlock's maximum or price version means that it is not named; one of the two must be. A detail travels beside the op
 // and stands behind a uint16 of its length in a block: that of OpRegister is a Registration, that of OpOpenTerms ChannelTerms,
-// that of OpVoucher the signature, that of OpSplit the payees (see AppendPayees).
+// that of OpVoucher the signature, that of OpSplit the payees (see AppendPayees), that of OpTerms the Terms of a content.
 type Op struct {
 	Kind    Kind
 	Actor   AccountNo
@@ -100,6 +104,8 @@ var kindFields = [...]uint8{
 	OpVoucher:       hasActor | hasTarget | hasAmount | hasDetail,
 	OpRenew:         hasActor | hasTarget | hasVersion,
 	OpSplit:         hasActor | hasID | hasDetail,
+	OpRate:          hasTarget | hasAmount | hasVersion,
+	OpTerms:         hasActor | hasAmount | hasVersion | hasID | hasDetail,
 }
 
 var kindNames = [...]string{
@@ -108,7 +114,7 @@ var kindNames = [...]string{
 	OpExpireChannel: "expire_channel", OpRegister: "register", OpReprice: "reprice", OpRetire: "retire",
 	OpCredit: "credit", OpDebit: "debit", OpHold: "hold", OpCapture: "capture", OpVoid: "void",
 	OpOpenTerms: "open_terms", OpVoucher: "voucher", OpRenew: "renew",
-	OpSplit: "split",
+	OpSplit: "split", OpRate: "rate", OpTerms: "terms",
 }
 
 // Kinds is one more than the largest kind: what a table by kind needs. Not all numbers below are kinds.

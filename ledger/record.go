@@ -78,7 +78,9 @@ func (r *Record) Owned(f func(Owned)) {
 		o := Owned{Account: l.From, Content: l.Object, Seq: r.First + uint64(l.Entry)}
 		next := i
 		for ; next < len(r.Legs) && r.Legs[next].Entry == l.Entry; next++ {
-			o.Paid += r.Legs[next].Amount
+			if r.Legs[next].pays() {
+				o.Paid += r.Legs[next].Amount
+			}
 		}
 		if l.Kind == OpUnlock || l.Kind == OpRegister {
 			f(o)

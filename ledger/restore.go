@@ -10,7 +10,7 @@ import (
 var le = binary.LittleEndian
 
 // maxPart bounds a part in bytes: a page of contents with the longest details.
-const maxPart = pageRows * (16 + 4 + 4 + 8 + 4 + 4 + 8 + 8 + 32 + 4 + MaxDetail)
+const maxPart = pageRows * (16 + 4 + 4 + 8 + 4 + 4 + 8 + 8 + 32 + 4 + MaxDetail + termsSize)
 
 // Restore reads a snapshot: all parts of one view, as WriteTo wrote them. The ledger is as it was, and the next block goes on
 // where it was taken; its ids and entitlements are in the archive, which must be attached. The error is a wrapped ErrSnapshot,
@@ -45,6 +45,7 @@ func Restore(r io.Reader, seed Seed) (*State, error) {
 		*t = Tally{Sold: le.Uint32(b), Refunded: le.Uint32(b[4:]), Income: Msat(le.Uint64(b[8:])), Disputed: Msat(le.Uint64(b[16:]))}
 	})
 	d.agreements(s)
+	d.rates(s)
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -63,7 +64,7 @@ func (d *decoder) header(seed Seed) *State {
 	if d.err != nil {
 		return nil
 	}
-	const fixed = headerFixed + paramsSize + 5*8 + 7*4
+	const fixed = headerFixed + paramsSize + 5*8 + 8*4
 	if len(b) < fixed || le.Uint32(b) != snapshotVersion {
 		d.corrupt("not a header of version %d", snapshotVersion)
 		return nil
@@ -84,13 +85,13 @@ func (d *decoder) header(seed Seed) *State {
 	s.ids.latest = le.Uint64(body[32:])
 	s.ids.newest, s.ids.dropped, s.owned.dropped = s.ids.latest, s.ids.latest > 0, s.unlocks > 0
 	s.accounts, s.channels, s.holds, s.contents = table[Account]{}, table[Channel]{}, table[Hold]{}, table[Content]{}
-	s.splits, s.tallies, s.agreements = table[Split]{}, table[Tally]{}, table[agreement]{}
+	s.splits, s.tallies, s.agreements, s.rates = table[Split]{}, table[Tally]{}, table[agreement]{}, table[rates]{}
 	for i, rows := range [...]*uint32{&s.accounts.rows, &s.channels.rows, &s.holds.rows, &s.contents.rows, &s.splits.rows, &s.tallies.rows,
-		&s.agreements.rows} {
+		&s.agreements.rows, &s.rates.rows} {
 		*rows = le.Uint32(body[40+4*i:])
 	}
 	if s.accounts.rows < uint32(FirstAccount) || s.channels.rows == 0 || s.holds.rows == 0 || s.contents.rows == 0 ||
-		s.splits.rows < s.contents.rows || s.tallies.rows != s.contents.rows || s.agreements.rows == 0 {
+		s.splits.rows < s.contents.rows || s.tallies.rows != s.contents.rows || s.agreements.rows == 0 || s.rates.rows == 0 {
 		d.corrupt("the ledger's own rows are missing")
 	}
 	if err := s.chain.load(b[fixed:]); err != nil {
@@ -138,7 +139,7 @@ func (d *decoder) contents(s *State) {
 // content reads one row, and returns what is behind it.
 func (d *decoder) content(b []byte, c *Content) []byte {
 	const fixed = 16 + 4 + 4 + 8 + 4 + 4 + 8 + 8 + 32 + 4
-	if len(b) < fixed || uint64(len(b)-fixed) < uint64(le.Uint32(b[fixed-4:])) {
+	if len(b) < fixed || uint64(len(b)-fixed) < uint64(le.Uint32(b[fixed-4:]))+termsSize {
 		d.corrupt("a content cut short")
 		return nil
 	}
@@ -148,13 +149,17 @@ func (d *decoder) content(b []byte, c *Content) []byte {
 	c.Status, c.Registered, c.Seq = Status(le.Uint32(b[36:])), le.Uint64(b[40:]), le.Uint64(b[48:])
 	copy(c.body[:], b[56:88])
 	end := fixed + int(le.Uint32(b[fixed-4:]))
+	var ok bool
 	if c.Seller != 0 { // not row 0
-		var ok bool
 		if c.Registration, ok = decodeRegistration(b[fixed:end]); !ok || len(c.Payees) > 0 {
 			d.corrupt("malformed content")
 		}
 	}
-	return b[end:]
+	c.Terms, ok = decodeTerms(b[end : end+termsSize])
+	if !ok || !c.Terms.ok() {
+		d.corrupt("malformed terms")
+	}
+	return b[end+termsSize:]
 }
 
 // splits reads them, and gives the contents, which are there already, their payees.
@@ -202,6 +207,30 @@ func (d *decoder) split(b []byte, no uint32, s *State, p *Split) []byte {
 	}
 	p.Payees = payees
 	return rest
+}
+
+// rates reads them, and tells the contents, which are there already, where theirs are.
+func (d *decoder) rates(s *State) {
+	decodePages(d, ratePart, &s.rates, 4+keptRates*20, func(no uint32, b []byte, r *rates) {
+		*r = rates{currency: Currency(b[:3]), n: b[3]}
+		for i := range r.kept {
+			k := b[4+20*i:]
+			r.kept[i] = Rate{Msat: Msat(le.Uint64(k)), Since: le.Uint64(k[8:]), Until: le.Uint32(k[16:])}
+		}
+		if r.n > keptRates || no > 0 && !r.currency.Valid() {
+			d.corrupt("malformed rates of %q", r.currency)
+			return
+		}
+		s.ratesOf[r.currency] = no
+	})
+	delete(s.ratesOf, Currency{})
+	for no := uint32(1); no < s.contents.rows && d.err == nil; no++ {
+		c := &s.contents.pages[no/pageRows][no%pageRows]
+		var ok bool
+		if c.rates, ok = s.ratesOf[c.Terms.Currency]; !ok && c.Terms.Currency != (Currency{}) {
+			d.corrupt("content %d has a price in %v, which has no rates", no, c.Terms.Currency)
+		}
+	}
 }
 
 // decoder reads parts. After the first error it returns none.

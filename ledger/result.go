@@ -44,15 +44,23 @@ const (
 	ChannelExpired  Result = 45
 	HoldClosed      Result = 46 // captured or voided before, in another way
 	ContentRetired  Result = 47
+	SaleEnded       Result = 48 // the end date of its terms has passed
+	SoldOut         Result = 49 // as many copies as its terms allow are sold
 
 	// Money.
 	TotalBelow        Result = 50 // a channel's total only grows
 	TotalAbove        Result = 51 // more than the channel was funded with, or than was held
 	PriceChanged      Result = 52 // the price version named is not the present one
-	PriceTooHigh      Result = 53 // above the maximum named
+	PriceTooHigh      Result = 53 // above the maximum named, or in a currency and no maximum was named
 	InsufficientFunds Result = 54
 	SupplyExceeded    Result = 55 // an external account would owe, or be owed, more than MaxMsat
 	RateExceeded      Result = 60 // more than the channel's terms allow in one minute
+
+	// Terms and rates. Without a price nothing can be said of money, so the order is that of the checks all the same.
+	RateEarly       Result = 70 // it would push out a rate that still counts
+	RateStale       Result = 71 // the content's currency has no rate, or only one that is too old
+	PriceOutOfRange Result = 72 // above MaxMsat by the rate
+	TermsInvalid    Result = 73 // out of bounds, or contradicting each other
 )
 
 var resultNames = map[Result]string{
@@ -66,6 +74,8 @@ var resultNames = map[Result]string{
 	ChannelExpired: "channel_expired", HoldClosed: "hold_closed", ContentRetired: "content_retired",
 	TotalBelow: "total_below", TotalAbove: "total_above", PriceChanged: "price_changed", PriceTooHigh: "price_too_high",
 	InsufficientFunds: "insufficient_funds", SupplyExceeded: "supply_exceeded", RateExceeded: "rate_exceeded",
+	SaleEnded: "sale_ended", SoldOut: "sold_out", RateEarly: "rate_early", RateStale: "rate_stale",
+	PriceOutOfRange: "price_out_of_range", TermsInvalid: "terms_invalid",
 }
 
 // Results lists every result that can leave the hub, in the order of the checks.
@@ -96,14 +106,14 @@ func (r Result) Refused() bool { return r > Repeated }
 // moves on, room returns, or money comes in.
 func (r Result) Retryable() bool {
 	switch r {
-	case IDAhead, TotalAbove, InsufficientFunds, SupplyExceeded, RateExceeded:
+	case IDAhead, TotalAbove, InsufficientFunds, SupplyExceeded, RateExceeded, SoldOut, RateEarly, RateStale, PriceOutOfRange:
 		return true
 	case Undecided, Done, Repeated,
 		OpMalformed, AmountZero, AmountTooLarge, VoucherInvalid,
 		IDInvalid, IDExpired, IDReused,
 		AccountUnknown, PayeeUnknown, SameAccount, ChannelUnknown, HoldUnknown, ContentUnknown, NotPermitted, WrongMode,
 		ContentExists, CommitmentTaken, SplitInvalid, ExpiryInvalid, ChannelClosed, ChannelExpired, HoldClosed,
-		ContentRetired, TotalBelow, PriceChanged, PriceTooHigh:
+		ContentRetired, SaleEnded, TermsInvalid, TotalBelow, PriceChanged, PriceTooHigh:
 		return false
 	}
 	return false

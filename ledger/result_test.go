@@ -46,6 +46,7 @@ func newScene(t testing.TB, p ledger.Params) *scene {
 	s.must(ledger.Op{Kind: ledger.OpRegister, Actor: s.bob, Amount: 300, ID: s.old}, registration(2, ledger.Payee{Account: s.bob, Share: 1}))
 	s.must(ledger.Op{Kind: ledger.OpSplit, Actor: s.bob, ID: s.old}, ledger.AppendPayees(nil, []ledger.Payee{{Account: s.mallory, Share: 1}, {Account: s.bob, Share: 3}}))
 	s.must(ledger.Op{Kind: ledger.OpRetire, Actor: s.bob, ID: s.old}, nil)
+	s.shop()
 	s.spent = ledger.Op{Kind: ledger.OpTransfer, Actor: s.alice, Target: uint32(s.bob), Amount: 5, ID: s.newID(testTime)}
 	s.must(s.spent, nil)
 	if a := s.do(testTime+2000, ledger.Op{Kind: ledger.OpExpireChannel, Target: 3}, nil); a.Result() != ledger.Done {
@@ -58,14 +59,7 @@ func newScene(t testing.TB, p ledger.Params) *scene {
 func (s *scene) cases() map[ledger.Result]func() (ledger.Op, []byte) {
 	alice, bob, mallory := s.alice, s.bob, s.mallory
 	now := s.state.Now()
-	plain := func(op ledger.Op) func() (ledger.Op, []byte) {
-		return func() (ledger.Op, []byte) {
-			if op.ID == [16]byte{} {
-				s.fillID(&op)
-			}
-			return op, nil
-		}
-	}
+	plain := s.plain
 	transfer := func(change func(*ledger.Op)) func() (ledger.Op, []byte) {
 		op := ledger.Op{Kind: ledger.OpTransfer, Actor: alice, Target: uint32(bob), Amount: 1, ID: s.newID(now)}
 		change(&op)
@@ -84,7 +78,7 @@ func (s *scene) cases() map[ledger.Result]func() (ledger.Op, []byte) {
 	full := ledger.Payee{Account: bob, Share: 1}
 	again := s.spent
 	again.Amount++
-	return map[ledger.Result]func() (ledger.Op, []byte){
+	return s.shopCases(map[ledger.Result]func() (ledger.Op, []byte){
 		ledger.Done:            transfer(func(*ledger.Op) {}),
 		ledger.Repeated:        plain(s.spent),
 		ledger.OpMalformed:     plain(ledger.Op{Kind: ledger.OpUnlock, Actor: alice, ID: s.song}),
@@ -120,7 +114,7 @@ func (s *scene) cases() map[ledger.Result]func() (ledger.Op, []byte) {
 		}),
 		ledger.SupplyExceeded: plain(ledger.Op{Kind: ledger.OpCredit, Actor: ledger.Chain, Target: uint32(bob), Amount: ledger.MaxMsat}),
 		ledger.RateExceeded:   plain(ledger.Op{Kind: ledger.OpAdvance, Actor: bob, Target: 6, Amount: 101}),
-	}
+	})
 }
 
 func TestEveryResult(t *testing.T) {
@@ -172,6 +166,8 @@ func TestRetryable(t *testing.T) {
 		ledger.ChannelClosed: false, ledger.ChannelExpired: false, ledger.HoldClosed: false, ledger.ContentRetired: false,
 		ledger.TotalBelow: false, ledger.TotalAbove: true, ledger.PriceChanged: false, ledger.PriceTooHigh: false,
 		ledger.InsufficientFunds: true, ledger.SupplyExceeded: true, ledger.RateExceeded: true,
+		ledger.SaleEnded: false, ledger.SoldOut: true, ledger.RateEarly: true, ledger.RateStale: true, ledger.PriceOutOfRange: true,
+		ledger.TermsInvalid: false,
 	}
 	for _, r := range ledger.Results() {
 		want, ok := retryable[r]

@@ -28,6 +28,7 @@ const (
 	splitPart
 	tallyPart
 	agreementPart
+	ratePart
 )
 
 // View is a whole ledger, frozen, but for ids and entitlements, which the archive has: taking it costs a copy of the page lists,
@@ -40,16 +41,17 @@ const (
 //
 //	kind        bytes
 //	0 header    version u32 | index u64 | 16 x (index u64, head 32) | body
-//	            body: params 20 | now u64 | seq u64 | chain time u64 | unlocks u64 | latest id u64 | rows u32 of kinds 1 to 7 |
+//	            body: params 20 | now u64 | seq u64 | chain time u64 | unlocks u64 | latest id u64 | rows u32 of kinds 1 to 8 |
 //	            state of SHA-256, the rest
 //	1 accounts  n x (available i64, held u64, opened u64, channels u32, holds u32)
 //	2 channels  n x (payer u32, payee u32, funded u64, total u64, expiry u32, status u8, mode u8, limited u8, 0)
 //	3 holds     n x (account u32, to u32, amount u64, captured u64, status u32)
 //	4 contents  n x (id 16, seller u32, split u32, price u64, version u32, status u32, registered u64, seq u64, body 32, detail: u32
-//	            length, bytes, without payees)
+//	            length, bytes, without payees, terms 27)
 //	5 splits    n x (content u32, number u32, before u32, since u64, seq u64, payees: n u8, n x (account u32, share u32))
 //	6 tallies   n x (sold u32, refunded u32, income u64, disputed u64)
 //	7 terms     n x (channel u32, minute u32, per minute u64, paid u64, key 32, signature 64)
+//	8 rates     n x (currency 3, n u8, 8 x (msat u64, since u64, until u32))
 //
 // A page has 4,096 rows, the last of a table what is left. What follows the heads in the header, and all the other parts, do not
 // depend on how ops were cut into blocks: their SHA-256 is the state's digest.
@@ -63,7 +65,7 @@ func (s *State) View() *View {
 	v := &View{sums: s.chain.save()}
 	v.state = State{params: s.params, index: s.index, now: s.now, seq: s.seq, recent: s.recent, unlocks: s.unlocks,
 		accounts: s.accounts.view(), channels: s.channels.view(), holds: s.holds.view(), contents: s.contents.view(),
-		splits: s.splits.view(), tallies: s.tallies.view(), agreements: s.agreements.view()}
+		splits: s.splits.view(), tallies: s.tallies.view(), agreements: s.agreements.view(), rates: s.rates.view()}
 	v.state.chain.time, v.state.ids.latest = s.chain.time, s.ids.latest
 	return v
 }
@@ -79,6 +81,7 @@ func (s *State) Checkpoint() *View {
 	s.splits.clean()
 	s.tallies.clean()
 	s.agreements.clean()
+	s.rates.clean()
 	return v
 }
 
@@ -137,6 +140,13 @@ func (v *View) Parts(changed bool, f func(key, part []byte) error) error {
 		return le.AppendUint64(le.AppendUint64(b, uint64(t.Income)), uint64(t.Disputed))
 	})
 	encodePages(e, agreementPart, &s.agreements, appendAgreement)
+	encodePages(e, ratePart, &s.rates, func(b []byte, r *rates) []byte {
+		b = append(append(b, r.currency[:]...), r.n)
+		for _, k := range r.kept {
+			b = le.AppendUint32(le.AppendUint64(le.AppendUint64(b, uint64(k.Msat)), k.Since), k.Until)
+		}
+		return b
+	})
 	return e.err
 }
 
@@ -178,7 +188,7 @@ func (v *View) header(b []byte) []byte {
 		b = le.AppendUint64(b, n)
 	}
 	for _, n := range [...]uint32{s.accounts.rows, s.channels.rows, s.holds.rows, s.contents.rows, s.splits.rows, s.tallies.rows,
-		s.agreements.rows} {
+		s.agreements.rows, s.rates.rows} {
 		b = le.AppendUint32(b, n)
 	}
 	return append(b, v.sums...)
@@ -195,7 +205,7 @@ func appendContent(b []byte, c *Content) []byte {
 	r.Payees = nil // they are the split's
 	b = AppendRegistration(le.AppendUint32(b, 0), &r)
 	le.PutUint32(b[at:], uint32(len(b)-at-4))
-	return b
+	return AppendTerms(b, &c.Terms)
 }
 
 // encoder makes parts, one at a time in one buffer.

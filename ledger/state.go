@@ -92,6 +92,7 @@ type State struct {
 	tallies  table[Tally]   // by number of the content
 
 	agreements table[agreement] // of the channels that have terms, in the order of their numbers; row 0 is nobody's
+	rates      table[rates]     // by currency; row 0 is nobody's
 	unlocks    uint64           // contents owned, each owner counted
 
 	// The newest of what is remembered for repeats; the archive has the rest.
@@ -102,6 +103,7 @@ type State struct {
 	// Derived from the rows above.
 	contentByID  map[ContentID]uint32
 	contentByKey map[[32]byte]uint32
+	ratesOf      map[Currency]uint32
 
 	some [warmOps]decoded // Apply's own
 	legs []Leg            // of the last block
@@ -123,6 +125,7 @@ func New(params Params, seed Seed) *State {
 		ids:          window{span: params.IDWindow, ahead: params.IDAhead},
 		contentByID:  make(map[ContentID]uint32),
 		contentByKey: make(map[[32]byte]uint32),
+		ratesOf:      make(map[Currency]uint32),
 	}
 	for range FirstAccount {
 		s.accounts.add()
@@ -133,6 +136,7 @@ func New(params Params, seed Seed) *State {
 	s.splits.add()
 	s.tallies.add()
 	s.agreements.add()
+	s.rates.add()
 	s.recent[MaxInFlight-1] = parent{0, s.chain.sum()}
 	return s
 }
@@ -154,7 +158,7 @@ func (s *State) Head() [32]byte { return s.recent[MaxInFlight-1].head }
 
 // Account returns a copy of the row, and whether the account exists. The hub's own do.
 func (s *State) Account(no AccountNo) (Account, bool) {
-	if uint32(no) >= s.accounts.rows || !(s.holder(no) || no.External() || no == Escrow) {
+	if uint32(no) >= s.accounts.rows || !(s.holder(no) || no.External() || no == Escrow || no == Market) {
 		return Account{}, false
 	}
 	return *s.accounts.at(uint32(no)), true

@@ -8,6 +8,9 @@ type Tally struct {
 	Disputed Msat   // of that, what lies in escrow for a claim
 }
 
+// left is how many of a number of copies are not sold.
+func (t *Tally) left(copies uint32) uint32 { return copies - min(copies, t.Sold-t.Refunded) }
+
 // Tally is what a content has come to, and whether it exists.
 func (s *State) Tally(id ContentID) (Tally, bool) {
 	no, c := s.content(id)

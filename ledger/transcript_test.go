@@ -97,7 +97,7 @@ func (tr *transcript) outcome(k ledger.Kind, a ledger.Applied) string {
 	if a.Amount() != 0 {
 		s += fmt.Sprintf(" amount=%d", a.Amount())
 	}
-	if k == ledger.OpReprice && a.Result().OK() {
+	if (k == ledger.OpReprice || k == ledger.OpTerms) && a.Result().OK() {
 		s += fmt.Sprintf(" version=%d", a.Object())
 	}
 	if k == ledger.OpSplit && a.Result().OK() {
@@ -168,6 +168,13 @@ func (tr *transcript) op(d *datadriven.TestData) (ledger.Op, []byte) {
 		op.Amount = ledger.Msat(tr.number(d, "price", 0))
 	case ledger.OpSplit:
 		detail = ledger.AppendPayees(nil, tr.payees(d))
+	case ledger.OpTerms:
+		detail = tr.terms(d)
+		op.Amount = ledger.Msat(tr.number(d, "price", 0))
+	case ledger.OpRate:
+		op.Amount = ledger.Msat(tr.number(d, "msat", 0))
+		op.Version = tr.currency(d).Version()
+		op.Target = uint32((testTime + tr.number(d, "until_ms", 0)) / 1000)
 	case ledger.OpReprice:
 		op.Amount = ledger.Msat(tr.number(d, "price", 0))
 	case ledger.OpAdvance:
@@ -177,7 +184,7 @@ func (tr *transcript) op(d *datadriven.TestData) (ledger.Op, []byte) {
 		detail = signature(byte(tr.number(d, "signature", 1)))
 	case ledger.OpOpenTerms:
 		op.Version = uint32((testTime + tr.number(d, "expires_ms", 0)) / 1000)
-		detail = tr.terms(d)
+		detail = tr.channelTerms(d)
 	case ledger.OpUnlock:
 		op.Amount = ledger.Msat(tr.number(d, "max", 0))
 	case ledger.OpOpenChannel, ledger.OpRenew:
@@ -207,6 +214,21 @@ func (tr *transcript) setID(d *datadriven.TestData, op *ledger.Op) {
 		}
 		op.ID = id
 	}
+}
+
+func (tr *transcript) currency(d *datadriven.TestData) (c ledger.Currency) {
+	copy(c[:], tr.word(d, "currency"))
+	return c
+}
+
+// terms are named as their fields; ends_ms is counted from the beginning of the transcript.
+func (tr *transcript) terms(d *datadriven.TestData) []byte {
+	n := func(key string) uint32 { return uint32(tr.number(d, key, 0)) }
+	t := ledger.Terms{Currency: tr.currency(d), Copies: n("copies"), Refund: n("refund"), Hours: n("hours"), Units: n("units"), FreeUnits: n("free_units")}
+	if ms := tr.number(d, "ends_ms", 0); ms != 0 {
+		t.Ends = uint32((testTime + ms) / 1000)
+	}
+	return ledger.AppendTerms(nil, &t)
 }
 
 func contentID(name string) ledger.ContentID {
@@ -244,7 +266,7 @@ func (tr *transcript) payees(d *datadriven.TestData) (payees []ledger.Payee) {
 	return payees
 }
 
-func (tr *transcript) terms(d *datadriven.TestData) []byte {
+func (tr *transcript) channelTerms(d *datadriven.TestData) []byte {
 	t := ledger.ChannelTerms{PerMinute: ledger.Msat(tr.number(d, "per_minute", 0))}
 	switch tr.word(d, "mode") {
 	case "payee":

@@ -35,8 +35,8 @@ func (s *State) recentlyOwned(account AccountNo, content uint32) *Owned {
 }
 
 // checkUnlock: who owns the content gets it again, whatever became of its price or of himself; anybody else is charged the
-// present price, never more than he named.
-func (s *State) checkUnlock(op *Op) Applied {
+// present price, never more than he named. For a price in a currency that is a maximum in msat.
+func (s *State) checkUnlock(op *Op, now uint64) Applied {
 	if op.Version == 0 && op.Amount == 0 {
 		return refuse(OpMalformed)
 	}
@@ -55,14 +55,19 @@ func (s *State) checkUnlock(op *Op) Applied {
 	} else if r != Undecided {
 		return refuse(r)
 	}
-	switch {
-	case c.Status != Open:
-		return refuse(ContentRetired)
-	case op.Version != 0 && op.Version != c.PriceVersion:
+	if r := s.sale(no, c, now); r != Undecided {
+		return refuse(r)
+	}
+	if op.Version != 0 && op.Version != c.PriceVersion {
 		return refuse(PriceChanged)
-	case op.Amount != 0 && op.Amount < c.Price:
+	}
+	price, rate, r := s.price(c, now)
+	switch {
+	case r != Undecided:
+		return refuse(r)
+	case op.Amount < price && (op.Amount != 0 || rate != 0): // a version says nothing of the rate
 		return refuse(PriceTooHigh)
-	case !s.canPay(op.Actor, c.Price):
+	case !s.canPay(op.Actor, price):
 		return refuse(InsufficientFunds)
 	}
 	return Applied{}
@@ -71,19 +76,23 @@ func (s *State) checkUnlock(op *Op) Applied {
 // unlock takes the price from the buyer, the hub's fee first, the rest to the payees by their shares: one entry.
 func (s *State) unlock(op *Op) Applied {
 	no, c := s.content(op.ID)
-	fee := FeeOf(c.Price, s.params.FeePPM)
+	price, rate, _ := s.price(c, s.now)
+	fee := FeeOf(price, s.params.FeePPM)
 	s.pay(op, no, Fees, fee)
 	var parts [MaxPayees]Msat
-	split(c.Price-fee, c.Payees, &parts)
+	split(price-fee, c.Payees, &parts)
 	for i, p := range c.Payees {
 		s.pay(op, no, p.Account, parts[i])
 	}
+	if rate != 0 {
+		s.leg(Leg{Kind: op.Kind, Move: MoveRate, From: op.Actor, Object: no, Amount: rate})
+	}
 	t := s.tallies.edit(no)
 	t.Sold++
-	t.Income += c.Price
-	a := s.entry(c.Price, no)
+	t.Income += price
+	a := s.entry(price, no)
 	a.kind = OpUnlock
-	s.own(Owned{Account: op.Actor, Content: no, Seq: a.seq, Paid: c.Price})
+	s.own(Owned{Account: op.Actor, Content: no, Seq: a.seq, Paid: price})
 	return a
 }
 

@@ -147,8 +147,8 @@ func (c *call) worth(op *ledger.Op) ledger.Msat {
 		return op.Amount - min(ch.Total, op.Amount)
 	case ledger.OpUnlock:
 		if op.Amount == 0 && op.Version != 0 {
-			content, _ := c.hub.Content(op.ID)
-			op.Amount = max(content.Price, 1)
+			price, _, _ := c.hub.Quote(op.ID)
+			op.Amount = max(price, 1)
 		}
 	}
 	return op.Amount

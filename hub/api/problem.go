@@ -94,6 +94,12 @@ var refusals = map[ledger.Result]struct {
 	ledger.InsufficientFunds: {402, "the account has not enough at hand"},
 	ledger.SupplyExceeded:    {409, "the hub would hold more than 21 million bitcoin"},
 	ledger.RateExceeded:      {429, "more than the channel's terms allow in one minute: send the same again in the next, or less now"},
+	ledger.SaleEnded:         {410, "the sale has ended"},
+	ledger.SoldOut:           {410, "no copy is left"},
+	ledger.RateEarly:         {429, "the currency had too many rates in the last minute"},
+	ledger.RateStale:         {503, "the hub has no rate of the currency, or only an old one"},
+	ledger.PriceOutOfRange:   {409, "the price is above 21 million bitcoin by the present rate"},
+	ledger.TermsInvalid:      {422, "the terms are out of bounds, or contradict each other"},
 }
 
 // refusal is the problem of a refused op.

@@ -61,10 +61,18 @@ func AppendEntry(b []byte, e *ledger.Entry, contents Contents) []byte {
 		if l.To != 0 {
 			b = append(l.To.Append(append(b, `,"to":"`...)), '"')
 		}
-		b = append(strconv.AppendUint(append(b, `,"amount_msat":`...), uint64(l.Amount), 10), '}')
+		b = append(strconv.AppendUint(append(b, amounts[l.Move]...), uint64(l.Amount), 10), '}')
 	}
 	return append(b, "]}"...)
 }
+
+// amounts say what the amount of a leg is.
+var amounts = [...]string{
+	ledger.MoveNone: paid, ledger.MovePaid: paid, ledger.MovePaidHeld: paid, ledger.MoveSetAside: paid, ledger.MoveGiveBack: paid,
+	ledger.MoveRate: `,"rate_msat":`, // for a million units of the currency
+}
+
+const paid = `,"amount_msat":`
 
 func appendHead(b []byte, seq, time uint64, kind ledger.Kind, object uint32, contents Contents) []byte {
 	b = strconv.AppendUint(append(b, `{"seq":`...), seq, 10)
@@ -78,6 +86,11 @@ func appendHead(b []byte, seq, time uint64, kind ledger.Kind, object uint32, con
 		b = ledger.AccountNo(object).Append(append(b, `,"object":"`...))
 	case kind == ledger.OpHold, kind == ledger.OpCapture, kind == ledger.OpVoid:
 		b = append(append(b, `,"object":"`...), ledger.HoldNo(object).String()...)
+	case kind == ledger.OpRate:
+		if !ledger.CurrencyOf(object).Valid() {
+			return b
+		}
+		b = append(append(b, `,"object":"`...), ledger.CurrencyOf(object).String()...)
 	case kind.Content():
 		id, ok := contents(object)
 		if !ok {

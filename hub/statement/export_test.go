@@ -121,7 +121,7 @@ func TestExportRefuses(t *testing.T) {
 		"a repeat":     func(e []ledger.Entry) { e[3].Seq-- },
 		"seq zero":     func(e []ledger.Entry) { e[0].Seq = 0 },
 		"no legs":      func(e []ledger.Entry) { e[2].Legs = nil },
-		"unknown move": func(e []ledger.Entry) { e[2].Legs = []ledger.Leg{{Move: 5}} },
+		"unknown move": func(e []ledger.Entry) { e[2].Legs = []ledger.Leg{{Move: 200}} },
 	} {
 		bad := append([]ledger.Entry(nil), good...)
 		spoil(bad)

@@ -39,6 +39,8 @@ func asRead(l *ledger.Line) read {
 		r.object = ledger.AccountNo(l.Object).String()
 	case l.Kind == ledger.OpHold, l.Kind == ledger.OpCapture, l.Kind == ledger.OpVoid:
 		r.object = ledger.HoldNo(l.Object).String()
+	case l.Kind == ledger.OpRate:
+		r.object = ledger.CurrencyOf(l.Object).String()
 	case l.Kind.Content():
 		r.object = fmt.Sprint(l.Object)
 		if id, ok := contents(l.Object); ok {

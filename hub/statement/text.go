@@ -71,6 +71,8 @@ func (h *Header) appendObject(b []byte, l *ledger.Line) []byte {
 		return strconv.AppendUint(b, uint64(l.Object), 10)
 	}
 	switch l.Kind {
+	case ledger.OpRate:
+		return append(b, ledger.CurrencyOf(l.Object).String()...)
 	case ledger.OpOpenAccount:
 		return ledger.AccountNo(l.Object).Append(b)
 	case ledger.OpAdvance, ledger.OpOpenChannel, ledger.OpTopUp, ledger.OpCloseChannel, ledger.OpExpireChannel,

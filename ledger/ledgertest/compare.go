@@ -37,6 +37,9 @@ func (m *Model) Compare(s *ledger.State) error {
 			return fmt.Errorf("hold %d: ledger %+v, model %+v", i+1, got, want)
 		}
 	}
+	if err := m.compareRates(s); err != nil {
+		return err
+	}
 	return m.compareContents(s)
 }
 
@@ -68,7 +71,7 @@ func (m *Model) compareContents(s *ledger.State) error {
 			status = ledger.Closed
 		}
 		if !ok || got.Seller != c.seller || got.Price != c.price || got.PriceVersion != c.version || got.Status != status ||
-			got.Registered != c.at || got.Seq != c.seq || !reflect.DeepEqual(got.Registration, c.present()) {
+			got.Registered != c.at || got.Terms != c.terms || got.Seq != c.seq || !reflect.DeepEqual(got.Registration, c.present()) {
 			return fmt.Errorf("content %d: ledger %+v, model %+v", i+1, got, *c)
 		}
 		if err := m.compareSales(s, uint32(i+1)); err != nil {

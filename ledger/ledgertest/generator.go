@@ -147,6 +147,16 @@ func (g *Generator) op() (ledger.Op, []byte) {
 	case ledger.OpSplit:
 		g.onContent(&op)
 		detail = g.split(op.ID)
+	case ledger.OpRate:
+		op.Version = currencies[g.rng.IntN(4)/3].Version() + pick[uint32](g.rng, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1<<5, 1<<30)
+		op.Amount = g.amount(16_000_000_000_000)
+		op.Target = uint32(g.now/1000) + pick[uint32](g.rng, 0, 1, 30, 600, 3600, 100_000)
+	case ledger.OpTerms:
+		g.onContent(&op)
+		detail = g.terms(op.ID)
+		if g.rng.IntN(6) == 0 {
+			op.Amount = ledger.MaxMsat
+		}
 	default:
 		g.onContent(&op)
 	}
@@ -158,7 +168,7 @@ var kinds = [ledger.Kinds]int{
 	ledger.OpTransfer: 6, ledger.OpAdvance: 14, ledger.OpUnlock: 10, ledger.OpOpenAccount: 2, ledger.OpOpenChannel: 7,
 	ledger.OpTopUp: 4, ledger.OpCloseChannel: 2, ledger.OpExpireChannel: 4, ledger.OpRegister: 6, ledger.OpReprice: 6,
 	ledger.OpRetire: 1, ledger.OpCredit: 12, ledger.OpDebit: 4, ledger.OpHold: 6, ledger.OpCapture: 6, ledger.OpVoid: 3,
-	ledger.OpOpenTerms: 5, ledger.OpVoucher: 7, ledger.OpRenew: 3, ledger.OpSplit: 4,
+	ledger.OpOpenTerms: 5, ledger.OpVoucher: 7, ledger.OpRenew: 3, ledger.OpSplit: 4, ledger.OpRate: 10, ledger.OpTerms: 8,
 }
 
 func (g *Generator) kind() ledger.Kind {
@@ -297,7 +307,11 @@ func (g *Generator) onContent(op *ledger.Op) {
 		op.Version = c.version + uint32(g.rng.IntN(3)) - 1
 	}
 	if op.Kind == ledger.OpUnlock {
-		op.Amount = c.price + ledger.Msat(g.rng.IntN(4)) - 1
+		price, fault := g.Model.priceOf(c)
+		if fault != ledger.Undecided {
+			price = 1 << 40
+		}
+		op.Amount = price + ledger.Msat(g.rng.IntN(4)) - 1
 	} else if g.rng.IntN(4) == 0 {
 		op.Amount = c.price
 	}
@@ -314,33 +328,6 @@ func (g *Generator) registration() []byte {
 	r.Payees = g.payees()
 	b := ledger.AppendRegistration(nil, &r)
 	if g.rng.IntN(40) == 0 {
-		b = b[:g.rng.IntN(len(b))]
-	}
-	return b
-}
-
-func (g *Generator) payees() (payees []ledger.Payee) {
-	for range pick(g.rng, 1, 1, 1, 2, 2, 3, 4, 7, 16, 0, 17) {
-		p := ledger.Payee{Account: g.account(), Share: pick[uint32](g.rng, 1, 2, 3, 7, 50, 999_999, 1_000_000)}
-		if g.rng.IntN(3) > 0 && slices.ContainsFunc(payees, func(q ledger.Payee) bool { return p.Account == q.Account }) {
-			continue
-		}
-		payees = append(payees, p)
-	}
-	if g.rng.IntN(40) == 0 && len(payees) > 0 {
-		payees[0].Share = pick[uint32](g.rng, 0, 1_000_001)
-	}
-	return payees
-}
-
-// split is the detail of a split op: new payees, or those of now.
-func (g *Generator) split(id ledger.ContentID) []byte {
-	payees := g.payees()
-	if no := g.Model.numberOf(id); no > 0 && g.rng.IntN(4) == 0 {
-		payees = g.Model.contents[no].payees()
-	}
-	b := ledger.AppendPayees(nil, payees)
-	if g.rng.IntN(30) == 0 {
 		b = b[:g.rng.IntN(len(b))]
 	}
 	return b

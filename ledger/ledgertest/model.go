@@ -21,6 +21,7 @@ type Model struct {
 	contents  []*content // by number, from 1
 	owners    map[ownership]purchase
 	bought    []bought
+	rates     map[ledger.Currency][]ledger.Rate // all there ever were
 	ids       map[sentID]remembered
 }
 
@@ -56,6 +57,7 @@ type content struct {
 	seq     uint64
 	at      uint64
 	splits  []ledger.Split // the last one counts
+	terms   ledger.Terms
 	ledger.Registration
 }
 
@@ -92,11 +94,12 @@ func NewModel(p ledger.Params) *Model {
 	return &Model{
 		Params: p,
 		available: map[ledger.AccountNo]int64{
-			ledger.Fees: 0, ledger.Dev: 0, ledger.Lightning: 0, ledger.Chain: 0, ledger.Escrow: 0,
+			ledger.Fees: 0, ledger.Dev: 0, ledger.Lightning: 0, ledger.Chain: 0, ledger.Escrow: 0, ledger.Market: 0,
 		},
 		opened:   map[ledger.AccountNo]uint64{},
 		channels: []*channel{nil}, holds: []*hold{nil}, contents: []*content{nil},
 		owners: map[ownership]purchase{},
+		rates:  map[ledger.Currency][]ledger.Rate{},
 		ids:    map[sentID]remembered{},
 	}
 }
@@ -176,7 +179,7 @@ func (m *Model) numberOf(id ledger.ContentID) int {
 // holder says whether an account pays and is paid inside.
 func (m *Model) holder(a ledger.AccountNo) bool {
 	_, ok := m.available[a]
-	return ok && !a.External() && a != ledger.Escrow
+	return ok && !a.External() && a != ledger.Escrow && a != ledger.Market
 }
 
 // supply is what all holders have, at hand and set aside.

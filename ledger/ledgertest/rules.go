@@ -44,6 +44,10 @@ func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 		m.register(r, op, detail)
 	case ledger.OpSplit:
 		m.split(r, op, detail)
+	case ledger.OpRate:
+		m.rate(r, op)
+	case ledger.OpTerms:
+		m.terms(r, op, detail)
 	case ledger.OpReprice, ledger.OpRetire, ledger.OpUnlock:
 		m.useContent(r, op)
 	default:

@@ -210,20 +210,18 @@ func (m *Model) useContent(r *ruling, op ledger.Op) {
 			return Outcome{Object: uint32(no)}
 		}
 	case ledger.OpUnlock:
-		r.when(c.retired, ledger.ContentRetired)
-		r.when(op.Version != 0 && op.Version != c.version, ledger.PriceChanged)
-		r.when(op.Amount != 0 && op.Amount < c.price, ledger.PriceTooHigh)
-		r.when(m.holder(op.Actor) && m.poor(op.Actor, c.price), ledger.InsufficientFunds)
+		price := m.onSale(r, op, c, uint32(no))
+		r.when(m.holder(op.Actor) && m.poor(op.Actor, price), ledger.InsufficientFunds)
 		if p, owns := m.owners[ownership{op.Actor, uint32(no)}]; owns {
 			r.repeat = &Outcome{Seq: p.seq, Amount: p.paid, Object: uint32(no)}
 		}
 		r.effect = func() Outcome {
-			fee := FeeOf(c.price, m.Params.FeePPM)
+			fee := FeeOf(price, m.Params.FeePPM)
 			m.pay(op.Actor, ledger.Fees, fee)
-			for i, part := range Split(c.price-fee, c.payees()) {
+			for i, part := range Split(price-fee, c.payees()) {
 				m.pay(op.Actor, c.payees()[i].Account, part)
 			}
-			return Outcome{Amount: c.price, Object: uint32(no)}
+			return Outcome{Amount: price, Object: uint32(no)}
 		}
 	}
 }

@@ -73,6 +73,10 @@ func (m *machine) Restore(_ uint64, r io.Reader) error {
 func newFolder(t testing.TB, seed uint64, n int, notary bool) *folder {
 	g := ledgertest.NewGenerator(seed)
 	steps, _ := g.Steps(n)
+	for i := range byte(40) { // ids that are kept, however late it has become
+		op := ledger.Op{Kind: ledger.OpOpenAccount, ID: ledger.NewOpID(g.Model.Now, [10]byte{i, 9: 77})}
+		steps = append(steps, ledgertest.Step{Time: g.Model.Now, Op: op})
+	}
 	f := &folder{fs: vfs.NewCrashableMem(), params: g.Model.Params, notary: notary}
 	if err := store.Init(store.Options{Dir: dir, FS: f.fs}, f.params); err != nil {
 		t.Fatal(err)

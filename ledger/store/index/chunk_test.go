@@ -73,7 +73,7 @@ func TestChunk(t *testing.T) {
 		"index zero":          "0000012005000001",
 		"unknown kind":        "0009011f0001000001",
 		"kind zero":           "000901600001000001",
-		"unknown move":        "000901a10001000001",
+		"unknown move":        "0009011f01ff0001000001",
 		"account below zero":  "00090120050b0001",
 		"account too large":   "0009010100ffffffff1f000001",
 		"an id cut short":     "0009010180010203",

@@ -144,7 +144,7 @@ func TestOldIDs(t *testing.T) {
 			t.Fatalf("%+v is gone without a checkpoint: %v", m, err)
 		}
 	}
-	now, gone, kept := l.records[len(l.records)-1].Time, 0, 0
+	now, gone, kept := l.ids[len(l.ids)/2].ID.Millis()+keep/2, 0, 0
 	x.expire(now)
 	x.looks.forget()
 	for _, m := range l.ids {
