@@ -3,11 +3,13 @@ package hub_test
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/channels/voucher"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/ledger"
 	"github.com/millrace/millrace/ledger/store/index"
@@ -124,17 +126,19 @@ func detail(n uint32, first ledger.AccountNo) []byte {
 // TestBlockBound: no block that the sequencer makes is larger than a reader accepts. By the constants, and with the heaviest
 // ops there are, queued while the log stands.
 func TestBlockBound(t *testing.T) {
-	heaviest := hub.Batch{Ops: make([]ledger.Op, hub.MaxBatchOps), Detail: make([]byte, ledger.MaxDetail)}
+	heaviest := hub.Batch{Ops: make([]ledger.Op, hub.MaxBatchOps), Detail: make([]byte, hub.MaxBatchVouchers*ledger.SignatureSize)}
 	most := ledger.HeaderSize + hub.BlockWeight - 1 + heaviest.Weight()
 	if most > ledger.MaxBlock {
 		t.Fatalf("a block of %d bytes can come about, at most %d may", most, ledger.MaxBlock)
 	}
 
-	r := newRig(t, setup{})
+	r := newRig(t, setup{cfg: hub.Config{Vouchers: voucher.Verifier{Origin: testOrigin}}})
 	payer := r.account(1_000_000)
 	for range ledger.MaxPayees {
 		r.account(0)
 	}
+	k := voucher.NewKey()
+	no := r.signedChannel(payer, payer+1, k.Public())
 	one := hub.Batch{Ops: registers(payer, 1), Detail: detail(0, payer)}
 	if n := len(ledger.AppendOp(nil, &one.Ops[0], one.Detail)); n > one.Weight() || len(one.Detail) != ledger.MaxDetail {
 		t.Fatalf("an op of %d bytes counts as %d; detail of %d", n, one.Weight(), len(one.Detail))
@@ -151,11 +155,24 @@ func TestBlockBound(t *testing.T) {
 		})
 	}
 	eventually(t, "all registrations wait", func() bool { return r.metric("millrace_queue_ops", "") == float64(count) })
-	last := make([]ledger.Op, hub.MaxBatchOps)
-	for i := range last {
-		last[i] = ledger.Op{Kind: ledger.OpOpenChannel, Actor: payer, Target: uint32(payer + 1), Amount: 1, Version: uint32(time.Now().Unix() + 3600), ID: newID()}
+	last := hub.Batch{Ops: make([]ledger.Op, hub.MaxBatchOps)}
+	for i := range last.Ops {
+		if i < hub.MaxBatchVouchers {
+			v, err := k.Sign(testOrigin, no, ledger.Msat(1+i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			last.Ops[i] = ledger.Op{Kind: ledger.OpVoucher, Actor: payer, Target: uint32(no), Amount: v.Total}
+			last.Detail = append(last.Detail, v.Signature[:]...)
+			continue
+		}
+		last.Ops[i] = ledger.Op{Kind: ledger.OpOpenChannel, Actor: payer, Target: uint32(payer + 1), Amount: 1, Version: uint32(time.Now().Unix() + 3600), ID: newID()}
 	}
-	wg.Go(func() { r.must(last...) })
+	wg.Go(func() {
+		if err := r.Submit(&last); err != nil || slices.ContainsFunc(last.Out, func(a ledger.Applied) bool { return a.Result() != ledger.Done }) {
+			t.Errorf("the heaviest batch: %v", err)
+		}
+	})
 	eventually(t, "all wait", func() bool { return r.metric("millrace_queue_ops", "") == float64(count+hub.MaxBatchOps) })
 	r.log.open()
 	wg.Wait()
@@ -167,7 +184,7 @@ func TestBlockBound(t *testing.T) {
 	}
 	t.Logf("the largest block has %d bytes, can have %d, and may have %d", largest, most, ledger.MaxBlock)
 	r.stop()
-	if s, _ := audit(t, r.dir); s.Counts().Contents != uint64(count) || s.Counts().Channels != hub.MaxBatchOps {
+	if s, _ := audit(t, r.dir); s.Counts().Contents != uint64(count) || s.Counts().Channels != 1+hub.MaxBatchOps-hub.MaxBatchVouchers {
 		t.Errorf("%+v", s.Counts())
 	}
 }

@@ -34,6 +34,7 @@ type Config struct {
 	Liabilities string        // folder of the proofs of liabilities; empty: none are made
 	EpochEvery  time.Duration // between two of them; 0: only when the operator asks
 	Dev         bool          // an operator may make money from the dev account
+	Vouchers    Vouchers      // verifies what payers sign; nil: no voucher is good
 	MaxQueueOps int           // ops that may wait for the sequencer; 0: 65,536; at least MaxBatchOps
 	Logger      *slog.Logger  // nil: nowhere
 
@@ -175,16 +176,15 @@ func (h *Hub) Submit(b *Batch) error {
 		b.Out = b.Out[:0]
 		return nil
 	}
-	if len(b.Ops) > MaxBatchOps || len(b.Detail) > ledger.MaxDetail {
-		return fmt.Errorf("a batch of %d ops and %d bytes of detail: at most %d and %d",
-			len(b.Ops), len(b.Detail), MaxBatchOps, ledger.MaxDetail)
-	}
-	if len(b.Detail) > 0 && len(b.Ops) > 1 { // each op that takes a detail would write it: more than a block holds
-		return fmt.Errorf("a detail for %d ops: want one", len(b.Ops))
+	if err := b.bounds(); err != nil {
+		return err
 	}
 	b.prepare()
 	if err := h.prefetch(b.Ops); err != nil {
 		return err
+	}
+	if len(b.Detail) > 0 {
+		h.verify(b)
 	}
 	if err := h.queue.put(b); err != nil {
 		h.metrics.notTaken.Add(float64(len(b.Ops)))

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/millrace/millrace/ledger"
 )
@@ -33,8 +34,10 @@ var (
 // Batch is ops that one caller submits together. They are independent: each is applied or refused by itself, against the
 // ledger before the batch and, in order, behind those before it. A caller keeps a Batch for as many submissions as it likes, one at a time.
 type Batch struct {
-	Ops    []ledger.Op
-	Detail []byte // of an op that has one; it is then the only op
+	Ops []ledger.Op
+	// Detail is that of an op that has one, which is then the only op; or the signatures of the vouchers among the ops, one behind
+	// the other. What is no signature of the payer is made zero.
+	Detail []byte
 	// Out has one outcome for each op when Submit has returned nil.
 	Out []ledger.Applied
 
@@ -50,6 +53,33 @@ func (b *Batch) Reset() {
 
 // weight is at least the number of bytes that the batch takes in a block.
 func (b *Batch) weight() int { return ledger.MaxOp*len(b.Ops) + len(b.Detail) }
+
+// bounds names what of the batch is too much.
+func (b *Batch) bounds() error {
+	if len(b.Ops) > MaxBatchOps {
+		return fmt.Errorf("a batch of %d ops: at most %d", len(b.Ops), MaxBatchOps)
+	}
+	if len(b.Detail) == 0 {
+		return nil
+	}
+	vouchers := 0
+	for i := range b.Ops {
+		if b.Ops[i].Kind == ledger.OpVoucher {
+			vouchers++
+		}
+	}
+	switch {
+	case vouchers > MaxBatchVouchers:
+		return fmt.Errorf("a batch with %d vouchers: at most %d", vouchers, MaxBatchVouchers)
+	case vouchers > 0 && len(b.Detail) != vouchers*ledger.SignatureSize:
+		return fmt.Errorf("%d bytes of signatures for %d vouchers: want %d for each", len(b.Detail), vouchers, ledger.SignatureSize)
+	case vouchers == 0 && len(b.Ops) > 1: // each op that takes a detail would write it: more than a block holds
+		return fmt.Errorf("a detail for %d ops: want one", len(b.Ops))
+	case vouchers == 0 && len(b.Detail) > ledger.MaxDetail:
+		return fmt.Errorf("a detail of %d bytes: at most %d", len(b.Detail), ledger.MaxDetail)
+	}
+	return nil
+}
 
 // prepare makes room for the outcomes.
 func (b *Batch) prepare() {

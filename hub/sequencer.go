@@ -82,9 +82,14 @@ func (h *Hub) gather(f *flight, taken []*Batch) ledger.Header {
 			b.done <- struct{}{}
 			continue
 		}
+		var own []byte
+		details := b.Detail
 		for i := range b.Out {
+			if len(details) > 0 {
+				own, details = b.Ops[i].CutDetail(details)
+			}
 			if b.Out[i].Result() == ledger.Undecided {
-				f.builder.Add(&b.Ops[i], b.Detail)
+				f.builder.Add(&b.Ops[i], own)
 			}
 		}
 		f.batches = append(f.batches, b)

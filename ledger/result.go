@@ -17,7 +17,6 @@ const (
 	OpMalformed    Result = 10 // unknown kind, or a field that its kind does not allow
 	AmountZero     Result = 11
 	AmountTooLarge Result = 12 // above MaxMsat
-	VoucherInvalid Result = 13 // no signature of the payer for this channel and total
 
 	// The op's id.
 	IDInvalid Result = 20 // not a UUIDv7
@@ -34,6 +33,7 @@ const (
 	ContentUnknown Result = 35
 	NotPermitted   Result = 36 // somebody else's channel, hold or content
 	WrongMode      Result = 37 // not in a channel of this mode, or not by this party of it
+	VoucherInvalid Result = 38 // no signature of the payer for this channel and total
 
 	// The state of what it names.
 	ContentExists   Result = 40 // the content id is taken by another registration
@@ -65,11 +65,11 @@ const (
 
 var resultNames = map[Result]string{
 	Done: "applied", Repeated: "repeated",
-	OpMalformed: "op_malformed", AmountZero: "amount_zero", AmountTooLarge: "amount_too_large", VoucherInvalid: "voucher_invalid",
+	OpMalformed: "op_malformed", AmountZero: "amount_zero", AmountTooLarge: "amount_too_large",
 	IDInvalid: "id_invalid", IDExpired: "id_expired", IDAhead: "id_ahead", IDReused: "id_reused",
 	AccountUnknown: "account_unknown", PayeeUnknown: "payee_unknown", SameAccount: "same_account",
 	ChannelUnknown: "channel_unknown", HoldUnknown: "hold_unknown", ContentUnknown: "content_unknown",
-	NotPermitted: "not_permitted", WrongMode: "wrong_mode", ContentExists: "content_exists", CommitmentTaken: "commitment_taken",
+	NotPermitted: "not_permitted", WrongMode: "wrong_mode", VoucherInvalid: "voucher_invalid", ContentExists: "content_exists", CommitmentTaken: "commitment_taken",
 	SplitInvalid: "split_invalid", ExpiryInvalid: "expiry_invalid", ChannelClosed: "channel_closed",
 	ChannelExpired: "channel_expired", HoldClosed: "hold_closed", ContentRetired: "content_retired",
 	TotalBelow: "total_below", TotalAbove: "total_above", PriceChanged: "price_changed", PriceTooHigh: "price_too_high",
@@ -109,9 +109,9 @@ func (r Result) Retryable() bool {
 	case IDAhead, TotalAbove, InsufficientFunds, SupplyExceeded, RateExceeded, SoldOut, RateEarly, RateStale, PriceOutOfRange:
 		return true
 	case Undecided, Done, Repeated,
-		OpMalformed, AmountZero, AmountTooLarge, VoucherInvalid,
+		OpMalformed, AmountZero, AmountTooLarge,
 		IDInvalid, IDExpired, IDReused,
-		AccountUnknown, PayeeUnknown, SameAccount, ChannelUnknown, HoldUnknown, ContentUnknown, NotPermitted, WrongMode,
+		AccountUnknown, PayeeUnknown, SameAccount, ChannelUnknown, HoldUnknown, ContentUnknown, NotPermitted, WrongMode, VoucherInvalid,
 		ContentExists, CommitmentTaken, SplitInvalid, ExpiryInvalid, ChannelClosed, ChannelExpired, HoldClosed,
 		ContentRetired, SaleEnded, TermsInvalid, TotalBelow, PriceChanged, PriceTooHigh:
 		return false

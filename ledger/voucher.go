@@ -28,6 +28,12 @@ func (s *State) checkVoucher(op *Op, detail []byte, now uint64) Applied {
 	if r := checkAmount(op.Amount); r != Undecided {
 		return refuse(r)
 	}
+	if op.Target == 0 || op.Target >= s.channels.rows {
+		return refuse(ChannelUnknown)
+	}
+	if r := s.channels.at(op.Target).advancedBy(op); r != Undecided {
+		return refuse(r)
+	}
 	if len(detail) != SignatureSize || [SignatureSize]byte(detail) == [SignatureSize]byte{} {
 		return refuse(VoucherInvalid)
 	}

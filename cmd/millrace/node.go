@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/channels/voucher"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/keyring"
@@ -88,7 +89,7 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 		return n, ofData(err)
 	}
 	n.hub, err = hub.New(hub.Config{
-		Params: n.store.Params(), Index: n.index, Ring: ring, Origin: origin, Dev: cfg.Dev, MaxQueueOps: cfg.MaxQueueOps, Logger: log, Fatal: die,
+		Params: n.store.Params(), Index: n.index, Ring: ring, Origin: origin, Vouchers: voucher.Verifier{Origin: origin}, Dev: cfg.Dev, MaxQueueOps: cfg.MaxQueueOps, Logger: log, Fatal: die,
 		Liabilities: filepath.Join(cfg.Data, "liabilities"), EpochEvery: cfg.LiabilitiesEvery.Duration,
 	})
 	if err != nil {

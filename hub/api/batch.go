@@ -13,7 +13,7 @@ import (
 	"github.com/valyala/fastjson"
 )
 
-// postBatch takes up to hub.MaxBatchOps transfers, advances and unlocks in one of three encodings, and answers in the same.
+// postBatch takes up to hub.MaxBatchOps transfers, advances, vouchers and unlocks in one of three encodings, and answers in the same.
 func (c *call) postBatch() *problem {
 	c.batch.Reset()
 	if p := c.uncoded(); p != nil {
@@ -126,6 +126,16 @@ func (c *call) decodeOp(i int, o object) *problem {
 			o.fail("%v", err)
 		}
 		op.Kind, op.Target, op.Amount = ledger.OpAdvance, uint32(no), o.amount("total_msat")
+	case "voucher":
+		no, err := ledger.ParseChannelNo(o.text("channel", 16, true))
+		if err != nil {
+			o.fail("%v", err)
+		}
+		op.Kind, op.Target, op.Amount = ledger.OpVoucher, uint32(no), o.amount("total_msat")
+		signature := o.signature()
+		if c.batch.Detail = append(c.batch.Detail, signature[:]...); len(c.batch.Detail) > maxSignatures {
+			return tooManyVouchers()
+		}
 	case "unlock":
 		id, err := ledger.ParseContentID(o.text("content", 32, true))
 		if err != nil {
@@ -138,7 +148,7 @@ func (c *call) decodeOp(i int, o object) *problem {
 			o.fail("name the price: price_version as quoted, max_msat, or both")
 		}
 	default:
-		o.fail("op must be transfer, advance or unlock")
+		o.fail("op must be transfer, advance, voucher or unlock")
 	}
 	if p := o.end(); p != nil {
 		p.detail = "op " + strconv.Itoa(i) + ": " + p.detail

@@ -12,7 +12,7 @@ const (
 	binaryOps     = "application/vnd.millrace.ops"
 	binaryResults = "application/vnd.millrace.results"
 
-	recordSize  = 32 // kind u8, 3 zero, target u32, amount u64, id 16
+	recordSize  = 32 // kind u8, 3 zero, target u32, amount u64, id 16; of a voucher its signature follows, in the room of two more
 	summarySize = 24 // count u32, applied u32, repeated u32, refused u32, seq u64
 	refusalSize = 8  // index u32, result u16, 2 zero
 )
@@ -21,20 +21,34 @@ func (c *call) decodeBinary(body []byte) *problem {
 	if len(body)%recordSize != 0 {
 		return malformed("%d bytes are no whole number of records of %d bytes", len(body), recordSize)
 	}
-	if len(body) > hub.MaxBatchOps*recordSize {
+	if len(body) > hub.MaxBatchOps*recordSize+maxSignatures {
 		return tooMany()
 	}
-	n := len(body) / recordSize
-	if cap(c.batch.Ops) < n {
-		c.batch.Ops = make([]ledger.Op, n)
+	if n := len(body) / recordSize; cap(c.batch.Ops) < n {
+		c.batch.Ops = make([]ledger.Op, 0, n)
 	}
-	c.batch.Ops = c.batch.Ops[:n]
-	for i := range c.batch.Ops {
-		if !decodeRecord(body[i*recordSize:(i+1)*recordSize:(i+1)*recordSize], &c.batch.Ops[i]) {
-			return malformed("record %d: want kind 1, 2 or 3, and zeros where the layout has them", i)
+	ops := c.batch.Ops[:0]
+	for i := 0; len(body) > 0; i++ {
+		ops = ops[:i+1]
+		if !decodeRecord(body[:recordSize:recordSize], &ops[i]) {
+			return malformed("record %d: want kind 1, 2, 3 or 18, and zeros where the layout has them", i)
 		}
-		c.batch.Ops[i].Actor = c.grant.Account
+		ops[i].Actor = c.grant.Account
+		body = body[recordSize:]
+		if ops[i].Kind == ledger.OpVoucher {
+			if len(body) < ledger.SignatureSize {
+				return malformed("record %d: the voucher's signature is cut short", i)
+			}
+			if c.batch.Detail = append(c.batch.Detail, body[:ledger.SignatureSize]...); len(c.batch.Detail) > maxSignatures {
+				return tooManyVouchers()
+			}
+			body = body[ledger.SignatureSize:]
+		}
 	}
+	if len(ops) > hub.MaxBatchOps {
+		return tooMany()
+	}
+	c.batch.Ops = ops
 	return nil
 }
 
@@ -43,7 +57,7 @@ func decodeRecord(b []byte, op *ledger.Op) bool {
 	head, target := le.Uint32(b), le.Uint32(b[4:])
 	*op = ledger.Op{Kind: ledger.Kind(b[0]), Amount: ledger.Msat(le.Uint64(b[8:]))}
 	switch head { // kind and three zeros at once
-	case uint32(ledger.OpAdvance):
+	case uint32(ledger.OpAdvance), uint32(ledger.OpVoucher):
 		op.Target = target
 		return le.Uint64(b[16:])|le.Uint64(b[24:]) == 0
 	case uint32(ledger.OpTransfer):

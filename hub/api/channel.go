@@ -5,10 +5,12 @@ import "github.com/millrace/millrace/ledger"
 func (c *call) openChannel() *problem {
 	o := c.body(false)
 	op := ledger.Op{Kind: ledger.OpOpenChannel, Actor: c.grant.Account, ID: o.opID(), Target: uint32(o.account("to")), Amount: o.amount("amount_msat")}
-	// The ledger counts expiries in seconds: a part of one is rounded up, and what does not fit is later than it takes.
-	seconds := (o.whole("expires", 1, 1<<48-1, true) + 999) / 1000
-	op.Version = uint32(min(seconds, 1<<32-1))
-	a, p := c.pay(&o, op)
+	op.Version = o.expiry()
+	var detail []byte
+	if t := c.terms(&o); t != (ledger.ChannelTerms{}) {
+		op.Kind, detail = ledger.OpOpenTerms, ledger.AppendChannelTerms(nil, &t)
+	}
+	a, p := c.payWith(&o, op, detail)
 	if p != nil {
 		return p
 	}
@@ -18,6 +20,13 @@ func (c *call) openChannel() *problem {
 	c.uint(uint64(a.Object()))
 	c.end()
 	return c.answer(made(a))
+}
+
+// expiry reads when a channel ends. The ledger counts that in seconds: a part of one is rounded up, and what does not fit is later
+// than it takes.
+func (o *object) expiry() uint32 {
+	seconds := (o.whole("expires", 1, 1<<48-1, true) + 999) / 1000
+	return uint32(min(seconds, 1<<32-1))
 }
 
 // channelNo reads the channel in the path.
@@ -72,6 +81,7 @@ func (c *call) getChannel() *problem {
 	c.uint(uint64(ch.Expiry) * 1000)
 	c.next("status")
 	c.quote(map[ledger.Status]string{ledger.Open: "open", ledger.Closed: "closed", ledger.Expired: "expired"}[ch.Status])
+	c.showTerms(ledger.ChannelNo(no))
 	c.end()
 	return c.answer(200)
 }
@@ -142,8 +152,11 @@ func (c *call) worth(op *ledger.Op) ledger.Msat {
 		return 0
 	}
 	switch op.Kind {
-	case ledger.OpAdvance:
-		ch, _ := c.hub.Channel(ledger.ChannelNo(op.Target))
+	case ledger.OpAdvance, ledger.OpVoucher:
+		ch, ok := c.hub.Channel(ledger.ChannelNo(op.Target))
+		if ok && ch.Payee == op.Actor {
+			return 0 // it is paid
+		}
 		return op.Amount - min(ch.Total, op.Amount)
 	case ledger.OpUnlock:
 		if op.Amount == 0 && op.Version != 0 {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/channels"
+	"github.com/millrace/millrace/channels/voucher"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/api"
 	"github.com/millrace/millrace/hub/api/contract"
@@ -100,7 +101,7 @@ func (r *rig) open() {
 	r.index, err = index.Open(index.Options{Dir: filepath.Join(r.dir, "index"), IDKeep: r.params.IDWindow, SegmentEntries: r.segment, Notary: hub.NewNotary(r.ring),
 		Fatal: func(err error) { r.hub.Fail(err) }, Flushed: func(index, seq uint64) { r.hub.Indexed(index, seq) }})
 	r.must(err)
-	r.hub, err = hub.New(hub.Config{Params: r.params, Index: r.index, Ring: r.ring, Origin: origin, Dev: !r.notDev, Clock: r.millis.Load, Liabilities: filepath.Join(r.dir, "liabilities"),
+	r.hub, err = hub.New(hub.Config{Params: r.params, Index: r.index, Ring: r.ring, Origin: origin, Vouchers: voucher.Verifier{Origin: origin}, Dev: !r.notDev, Clock: r.millis.Load, Liabilities: filepath.Join(r.dir, "liabilities"),
 		Fatal: func(err error) { r.t.Errorf("the hub died: %v", err) }})
 	r.must(err)
 	log := hub.Log(nil)

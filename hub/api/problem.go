@@ -33,6 +33,8 @@ func (p problem) write(ctx *fasthttp.RequestCtx) {
 		h.Set("Retry-After", "5") // it takes somebody, or a while
 	case p.status == 503:
 		h.Set("Retry-After", "1")
+	case p.status == 429:
+		h.Set("Retry-After", "60") // the next minute, in which a channel's terms allow something again
 	case p.allow != "":
 		h.Set("Allow", p.allow)
 	}
@@ -66,7 +68,6 @@ var refusals = map[ledger.Result]struct {
 	ledger.OpMalformed:       {422, "the op has a field that its kind does not allow, or lacks one that it needs"},
 	ledger.AmountZero:        {400, "the amount is zero"},
 	ledger.AmountTooLarge:    {400, "the amount is above 21 million bitcoin"},
-	ledger.VoucherInvalid:    {422, "the signature is not that of the channel's payer for this hub, this channel and this total"},
 	ledger.IDInvalid:         {400, "the id is not a UUIDv7"},
 	ledger.IDExpired:         {422, "the id is older than the window in which the hub recognises repeats: use a new one only if you know that the old one was not applied"},
 	ledger.IDAhead:           {422, "the id is ahead of the hub's clock"},
@@ -79,6 +80,7 @@ var refusals = map[ledger.Result]struct {
 	ledger.ContentUnknown:    {404, "there is no such content"},
 	ledger.NotPermitted:      {403, "it belongs to another account"},
 	ledger.WrongMode:         {409, "not in a channel of this mode, or not by this party of it: a signed channel is moved by vouchers alone, and before its expiry the payee alone closes it; of another the payer or the payee sets the total, as its mode says"},
+	ledger.VoucherInvalid:    {422, "the signature is not that of the channel's payer for this hub, this channel and this total"},
 	ledger.ContentExists:     {409, "the content id is registered with other terms"},
 	ledger.CommitmentTaken:   {409, "the file key is registered under another content"},
 	ledger.SplitInvalid:      {422, "want 1 to 16 different payees with shares of 1 to 1,000,000"},

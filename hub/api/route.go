@@ -60,6 +60,9 @@ var routes = []route{
 	{"GET", "/v1/channels/{}", token.Read, (*call).getChannel},
 	{"POST", "/v1/channels/{}/top-up", token.Pay, (*call).topUp},
 	{"POST", "/v1/channels/{}/close", token.Pay, (*call).closeChannel},
+	{"POST", "/v1/channels/{}/renew", token.Pay, (*call).renewChannel},
+	{"POST", "/v1/channels/{}/vouchers", token.Pay, (*call).redeemVoucher},
+	{"GET", "/v1/channels/{}/voucher", token.Read, (*call).getVoucher},
 	{"POST", "/v1/contents", token.Sell, (*call).register},
 	{"POST", "/v1/contents/{}/reprice", token.Sell, (*call).reprice},
 	{"POST", "/v1/contents/{}/retire", token.Sell, (*call).retire},
@@ -281,13 +284,23 @@ func (c *call) submit(body *object, op ledger.Op) (ledger.Applied, *problem) {
 
 // pay is submit for what the token's cap is held against.
 func (c *call) pay(body *object, op ledger.Op) (ledger.Applied, *problem) {
+	return c.payWith(body, op, nil)
+}
+
+// payWith is pay for an op with a detail.
+func (c *call) payWith(body *object, op ledger.Op, detail []byte) (ledger.Applied, *problem) {
 	if p := body.end(); p != nil {
 		return ledger.Applied{}, p
 	}
 	if p := c.within(c.worth(&op)); p != nil {
 		return ledger.Applied{}, p
 	}
-	return c.submit(body, op)
+	c.batch.Reset()
+	c.batch.Ops, c.batch.Detail = append(c.batch.Ops, op), append(c.batch.Detail, detail...)
+	if p := c.submitBatch(); p != nil {
+		return ledger.Applied{}, p
+	}
+	return c.outcome(c.batch.Out[0])
 }
 
 func (c *call) submitBatch() *problem {

@@ -2,12 +2,13 @@ package client
 
 import (
 	"context"
+	"encoding/hex"
 
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger"
 )
 
-// Op is one op of a batch. TransferOp, AdvanceOp and UnlockOp make them.
+// Op is one op of a batch. TransferOp, AdvanceOp, VoucherOp and UnlockOp make them.
 type Op struct {
 	Op           string      `json:"op"`
 	ID           string      `json:"id,omitempty"`
@@ -18,6 +19,7 @@ type Op struct {
 	Content      string      `json:"content,omitempty"`
 	PriceVersion uint32      `json:"price_version,omitempty"`
 	MaxMsat      ledger.Msat `json:"max_msat,omitempty"`
+	Signature    string      `json:"signature,omitempty"`
 }
 
 // TransferOp pays another account.
@@ -28,6 +30,11 @@ func TransferOp(id ledger.OpID, to ledger.AccountNo, amount ledger.Msat) Op {
 // AdvanceOp raises what a channel has paid to a total.
 func AdvanceOp(no ledger.ChannelNo, total ledger.Msat) Op {
 	return Op{Op: "advance", Channel: no.String(), TotalMsat: total}
+}
+
+// VoucherOp shows a voucher of a signed channel. A batch has at most 1,024 of them.
+func VoucherOp(v *ledger.Voucher) Op {
+	return Op{Op: "voucher", Channel: v.Channel.String(), TotalMsat: v.Total, Signature: hex.EncodeToString(v.Signature[:])}
 }
 
 // UnlockOp buys a content at a price version, within a maximum, or both; the other is 0.

@@ -54,7 +54,10 @@ var answers = map[string]stubbed{
 	"POST /v1/accounts/ag0g/tokens":             {201, `{"token":"` + bearer + `"}`},
 	"POST /v1/transfers":                        {200, `{"result":"applied","seq":117,"id":"` + id + `","from":"ah0h","to":"ag0g","amount_msat":1000}`},
 	"POST /v1/channels":                         {201, `{"result":"applied","seq":118,"channel":"c101","number":1}`},
-	"GET /v1/channels/c101":                     {200, `{"channel":"c101","number":1,"from":"ah0h","to":"ag0g","funded_msat":100000,"total_msat":2500,"expires":1795000000000,"status":"open"}`},
+	"GET /v1/channels/c101":                     {200, `{"channel":"c101","number":1,"from":"ah0h","to":"ag0g","funded_msat":100000,"total_msat":2500,"expires":1795000000000,"status":"open","mode":"payer_advances"}`},
+	"POST /v1/channels/c101/renew":              {200, `{"result":"applied","seq":121,"channel":"c101","expires":1795000000000}`},
+	"POST /v1/channels/c101/vouchers":           {200, `{"result":"applied","seq":121,"channel":"c101","paid_msat":500,"total_msat":2500}`},
+	"GET /v1/channels/c101/voucher":             {200, `{"hub":"https://hub.example","channel":"c101","total_msat":2500,"signature":"` + digest + digest + `"}`},
 	"POST /v1/channels/c101/advance":            {200, `{"result":"applied","seq":119,"channel":"c101","paid_msat":500,"total_msat":2500}`},
 	"POST /v1/channels/c101/top-up":             {200, `{"result":"repeated","seq":120,"channel":"c101","amount_msat":50000}`},
 	"POST /v1/channels/c101/close":              {200, `{"result":"applied","seq":121,"channel":"c101","refunded_msat":147500}`},
@@ -193,6 +196,14 @@ func every(t *testing.T, c *client.Client) {
 	check("advance", err)
 	_, err = c.TopUp(ctx, 1, op, 50000)
 	check("top up", err)
+	_, err = c.OpenTerms(ctx, op, 16, 100000, expires, ledger.ChannelTerms{Mode: ledger.Signed, Key: sum, PerMinute: 5})
+	check("open signed channel", err)
+	_, err = c.Redeem(ctx, &ledger.Voucher{Channel: 1, Total: 2500})
+	check("voucher", err)
+	_, err = c.Voucher(ctx, 1)
+	check("newest voucher", err)
+	_, err = c.Renew(ctx, 1, expires)
+	check("renew", err)
 	_, err = c.CloseChannel(ctx, 1)
 	check("close channel", err)
 	_, err = c.Register(ctx, client.Offer{Header: []byte("age"), Commitment: sum, Title: "T", PriceMsat: 1, Size: 9, SHA256: sum, Payees: []client.Payee{{Account: "ag0g", Share: 1}}})

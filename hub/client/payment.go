@@ -61,6 +61,9 @@ type Channel struct {
 	TotalMsat  ledger.Msat `json:"total_msat"`
 	Expires    int64       `json:"expires"` // milliseconds since 1970
 	Status     string      `json:"status"`  // open, closed or expired
+	Mode       string      `json:"mode"`    // payer_advances, payee_advances or signed
+	Key        string      `json:"key,omitempty"`
+	PerMinute  ledger.Msat `json:"per_minute_msat,omitempty"` // 0: no limit
 }
 
 // Advance is the total that a channel has paid.
@@ -91,10 +94,7 @@ type ClosedChannel struct {
 // OpenChannel opens a channel from the token's account to another and funds it.
 func (c *Client) OpenChannel(ctx context.Context, id ledger.OpID, to ledger.AccountNo, amount ledger.Msat, expires time.Time) (OpenedChannel, error) {
 	body := funding{ID: id.String(), To: to.String(), Amount: amount, Expires: expires.UnixMilli()}
-	return ask(ctx, c, call{method: "POST", path: "/v1/channels", body: body}, func(a OpenedChannel) checks {
-		no, err := ledger.ParseChannelNo(a.Channel)
-		return checks{"result": isDone(a.Result), "channel": err == nil, "number": a.Number == uint32(no)}
-	})
+	return ask(ctx, c, call{method: "POST", path: "/v1/channels", body: body}, OpenedChannel.check)
 }
 
 // Channel reads a channel that the token's account pays or is paid by.

@@ -20,6 +20,9 @@ const (
 	kindTransfer = 1
 	kindAdvance  = 2
 	kindUnlock   = 3
+	kindVoucher  = 18
+
+	signatureSize = 64 // behind a voucher's record
 )
 
 // checkBatch checks that the answer has the request's form and one result for each op. Both bodies are known to be good.
@@ -45,7 +48,7 @@ func checkBatch(x *exchange) error {
 func countOps(form string, reqBody, respBody []byte) (ops, results int, err error) {
 	switch form {
 	case opsType:
-		return len(reqBody) / opSize, int(binary.LittleEndian.Uint32(respBody)), nil
+		return countRecords(reqBody), int(binary.LittleEndian.Uint32(respBody)), nil
 	case ndjsonType:
 		return len(splitLines(reqBody)), len(splitLines(respBody)), nil
 	}
@@ -88,22 +91,47 @@ func countResults(data []byte) (int, error) {
 	return len(answer.Results), nil
 }
 
+// countRecords counts the ops of a body that checkOps has passed.
+func countRecords(data []byte) (n int) {
+	for ; len(data) > 0; n++ {
+		size := opSize
+		if data[0] == kindVoucher {
+			size += signatureSize
+		}
+		data = data[size:]
+	}
+	return n
+}
+
 // checkOps checks what makes binary ops readable. Whether the values make sense is for each op's own result to say.
 func checkOps(data []byte) error {
-	if len(data) == 0 || len(data)%opSize != 0 || len(data) > maxOps*opSize {
+	if len(data) == 0 || len(data)%opSize != 0 {
 		return fmt.Errorf("%d bytes are not 1 to %d records of %d", len(data), maxOps, opSize)
 	}
-	for i := 0; i < len(data); i += opSize {
-		record := data[i : i+opSize]
-		if kind := record[0]; kind < kindTransfer || kind > kindUnlock {
-			return fmt.Errorf("record %d: kind %d", i/opSize, kind)
+	n := 0
+	for ; len(data) > 0; n++ {
+		record := data[:opSize]
+		data = data[opSize:]
+		if kind := record[0]; (kind < kindTransfer || kind > kindUnlock) && kind != kindVoucher {
+			return fmt.Errorf("record %d: kind %d", n, kind)
 		}
 		if record[1]|record[2]|record[3] != 0 {
-			return fmt.Errorf("record %d: padding is not zero", i/opSize)
+			return fmt.Errorf("record %d: padding is not zero", n)
 		}
-		if record[0] == kindAdvance && [16]byte(record[16:]) != [16]byte{} {
-			return fmt.Errorf("record %d: an advance with an id", i/opSize)
+		total := record[0] == kindAdvance || record[0] == kindVoucher
+		if total && [16]byte(record[16:32]) != [16]byte{} {
+			return fmt.Errorf("record %d: an advance or a voucher with an id", n)
 		}
+		if record[0] != kindVoucher {
+			continue
+		}
+		if len(data) < signatureSize {
+			return fmt.Errorf("record %d: the signature is cut short", n)
+		}
+		data = data[signatureSize:]
+	}
+	if n > maxOps {
+		return fmt.Errorf("%d records are more than %d", n, maxOps)
 	}
 	return nil
 }
