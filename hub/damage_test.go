@@ -194,7 +194,7 @@ func (f *follower) read(sum hash.Hash, log *store.Store) error {
 		err = errors.Join(err, f.index.Account(no, all, now, line), f.index.Account(no, back, now, line))
 		at, aerr := f.index.BalanceAt(no, f.state.Seq()/2)
 		fmt.Fprint(sum, at)
-		owned, ok, oerr := f.index.Owned(no, 0)
+		owned, ok, oerr := f.index.Owned(no, 0, 0)
 		fmt.Fprint(sum, owned, ok)
 		err = errors.Join(err, aerr, oerr)
 	}

@@ -24,3 +24,19 @@ func (h *Hub) Release(paid ledger.Applied) (seal.FileKey, error) {
 	h.metrics.released.Inc()
 	return key, nil
 }
+
+// ReleaseUnit is Release for a unit of a metered work: it takes the outcome of that unit's unlock, and gives that unit's key alone.
+func (h *Hub) ReleaseUnit(paid ledger.Applied) (seal.UnitKey, error) {
+	h.mu.RLock()
+	id, wrapped, unit, ok := h.state.WrappedUnit(paid)
+	h.mu.RUnlock()
+	if !ok {
+		return seal.UnitKey{}, fmt.Errorf("releasing a unit's key: %v is not the outcome of a unit's unlock", paid.Result())
+	}
+	key, err := h.cfg.Ring.Unwrap(id, keyring.Wrapped(wrapped))
+	if err != nil {
+		return seal.UnitKey{}, fmt.Errorf("releasing the key of unit %d of %v: %w", unit, id, err)
+	}
+	h.metrics.released.Inc()
+	return key.Unit(unit), nil
+}

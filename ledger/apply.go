@@ -23,8 +23,10 @@ func (s *State) check(op *Op, detail []byte, now uint64) Applied {
 		return s.checkAdvance(op, now)
 	case OpTransfer:
 		return s.checkTransfer(op, now)
-	case OpUnlock:
+	case OpUnlock, OpUnlockPaying, OpGift, OpUnlockUnit:
 		return s.checkUnlock(op, now)
+	case OpGrant:
+		return s.checkGrant(op)
 	case OpOpenAccount:
 		return s.checkOpenAccount(op, now)
 	case OpOpenChannel:
@@ -74,8 +76,10 @@ func (s *State) mutate(op *Op, detail []byte) Applied {
 		return s.advance(op)
 	case OpTransfer, OpCredit, OpDebit:
 		return s.transfer(op)
-	case OpUnlock:
+	case OpUnlock, OpUnlockPaying, OpGift, OpUnlockUnit:
 		return s.unlock(op)
+	case OpGrant:
+		return s.grant(op)
 	case OpOpenAccount:
 		return s.openAccount(op, s.now)
 	case OpOpenChannel:

@@ -10,8 +10,8 @@ import (
 type Archive interface {
 	// ID finds what was remembered of an op's id.
 	ID(id OpID, actor AccountNo) (Remembered, bool, error)
-	// Owned finds in which entry an account came to own a content.
-	Owned(account AccountNo, content uint32) (Owned, bool, error)
+	// Owned finds in which entry an account came to own a content, or a unit of it: see Owned.Unit.
+	Owned(account AccountNo, content, unit uint32) (Owned, bool, error)
 }
 
 // ErrArchive is returned, wrapped, by Apply when the archive cannot be read: nobody knows whether an op is a repeat, and the
@@ -43,10 +43,11 @@ func (s *State) Archived(op *Op) (l Look, asked bool) {
 		id := OpID(op.ID)
 		asked = s.ids.dropped && id.Millis() <= s.ids.newest && s.archive != nil && s.recentID(id, op.Actor) == nil
 		return Look{id: id, account: op.Actor}, asked
-	case op.Kind == OpUnlock && s.owned.dropped && s.archive != nil:
+	case (op.Kind.buys() || op.Kind == OpGrant) && s.owned.dropped && s.archive != nil:
 		no, c := s.content(op.ID)
-		asked = c != nil && s.recentlyOwned(op.Actor, no) == nil
-		return Look{account: op.Actor, content: no}, asked
+		owner, unit := op.wants()
+		asked = c != nil && s.recentlyOwned(owner, no, unit) == nil
+		return Look{account: owner, content: no, unit: unit}, asked
 	}
 	return Look{}, false
 }
@@ -56,13 +57,17 @@ type Look struct {
 	id      OpID
 	account AccountNo
 	content uint32 // zero: by id
+	unit    uint32
 }
 
 // Into takes the look, so that what the archive has to read is at hand when the ledger asks again.
 func (l Look) Into(a Archive) error {
 	var err error
 	if l.content != 0 {
-		_, _, err = a.Owned(l.account, l.content)
+		_, _, err = a.Owned(l.account, l.content, l.unit)
+		if l.unit != 0 && err == nil { // who owns the work owns its units
+			_, _, err = a.Owned(l.account, l.content, 0)
+		}
 	} else {
 		_, _, err = a.ID(l.id, l.account)
 	}

@@ -93,7 +93,7 @@ func (brokenArchive) ID(ledger.OpID, ledger.AccountNo) (ledger.Remembered, bool,
 	return ledger.Remembered{}, false, io.ErrUnexpectedEOF
 }
 
-func (brokenArchive) Owned(ledger.AccountNo, uint32) (ledger.Owned, bool, error) {
+func (brokenArchive) Owned(ledger.AccountNo, uint32, uint32) (ledger.Owned, bool, error) {
 	return ledger.Owned{}, false, io.ErrUnexpectedEOF
 }
 

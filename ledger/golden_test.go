@@ -71,6 +71,7 @@ var opSizes = [ledger.Kinds]int{
 	ledger.OpTopUp: 33, ledger.OpCloseChannel: 9, ledger.OpExpireChannel: 5, ledger.OpRegister: 31, ledger.OpReprice: 33,
 	ledger.OpRetire: 21, ledger.OpCredit: 33, ledger.OpDebit: 33, ledger.OpHold: 29, ledger.OpCapture: 21, ledger.OpVoid: 9,
 	ledger.OpOpenTerms: 39, ledger.OpVoucher: 19, ledger.OpRenew: 13, ledger.OpSplit: 23, ledger.OpRate: 17, ledger.OpTerms: 35,
+	ledger.OpUnlockPaying: 33, ledger.OpGift: 37, ledger.OpGrant: 25, ledger.OpUnlockUnit: 37,
 }
 
 func TestGoldenOps(t *testing.T) {
@@ -131,7 +132,7 @@ func TestSizes(t *testing.T) {
 		{"Hold", unsafe.Sizeof(ledger.Hold{}), 32},
 		{"Op", unsafe.Sizeof(ledger.Op{}), 40},
 		{"Tally", unsafe.Sizeof(ledger.Tally{}), 24},
-		{"Applied", unsafe.Sizeof(ledger.Applied{}), 24},
+		{"Applied", unsafe.Sizeof(ledger.Applied{}), 32},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s takes %d bytes, want %d", c.what, c.got, c.want)

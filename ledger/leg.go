@@ -12,10 +12,11 @@ const (
 	MoveSetAside Move = 3 // from what From has at hand to what is held for From
 	MoveGiveBack Move = 4 // from what is held for From to what From has at hand
 	MoveRate     Move = 5 // no money: the amount is the rate, msat for a million units, that was set, or by which From paid
+	MoveOwned    Move = 6 // no money: From owns the content from now on, or the unit of it that the amount counts from one
 )
 
 var moveNames = [...]string{MoveNone: "none", MovePaid: "paid", MovePaidHeld: "paid_held", MoveSetAside: "set_aside", MoveGiveBack: "give_back",
-	MoveRate: "rate"}
+	MoveRate: "rate", MoveOwned: "owned"}
 
 // Known says whether a number is that of a move.
 func (m Move) Known() bool { return int(m) < len(moveNames) }
@@ -85,7 +86,7 @@ func (l *Leg) Channel() ChannelNo {
 // Content says whether the object of the kind's legs is a content.
 func (k Kind) Content() bool {
 	switch k {
-	case OpUnlock, OpRegister, OpReprice, OpRetire, OpSplit, OpTerms:
+	case OpUnlock, OpRegister, OpReprice, OpRetire, OpSplit, OpTerms, OpUnlockPaying, OpGift, OpGrant, OpUnlockUnit:
 		return true
 	}
 	return false

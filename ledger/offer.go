@@ -43,7 +43,7 @@ func decodeTerms(b []byte) (t Terms, ok bool) {
 
 // ok says whether the terms are within bounds and do not contradict each other.
 func (t *Terms) ok() bool {
-	return t.Refund == 0 && t.Hours == 0 && t.Units == 0 && t.FreeUnits == 0
+	return t.Refund == 0 && t.Hours == 0 && t.FreeUnits <= t.Units && (t.Units == 0 || t.Copies == 0)
 }
 
 func (s *State) checkTerms(op *Op, detail []byte) Applied {

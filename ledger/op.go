@@ -32,6 +32,10 @@ const (
 	OpSplit         Kind = 20
 	OpRate          Kind = 21
 	OpTerms         Kind = 22
+	OpUnlockPaying  Kind = 23
+	OpGift          Kind = 24
+	OpGrant         Kind = 25
+	OpUnlockUnit    Kind = 26
 )
 
 // Op is what somebody asks for: a fixed-size value without pointers. Which fields a kind uses, and on disk how many bytes
@@ -60,9 +64,13 @@ const (
 //	OpSplit         seller      -                -              -                content      23 + detail
 //	OpRate          -           until, s 1970    msat of 10^6   currency       -            17
 //	OpTerms         seller      -                new price      version replaced content      35 + detail
+//	OpUnlockPaying  buyer       -                amount         price version    content      33
+//	OpGift          buyer       who owns it      maximum        price version    content      37
+//	OpGrant         seller      who owns it      -              -                content      25
+//	OpUnlockUnit    buyer       unit, from 0     maximum        price version    content      37
 //
-// Zero in an unlock's maximum or price version means that it is not named; one of the two must be. A detail travels beside the op
-// and stands behind a uint16 of its length in a block: that of OpRegister is a Registration, that of OpOpenTerms ChannelTerms,
+// Zero in the maximum of an unlock, a gift or a unit's unlock or in its price version means that it is not named; one of
+// the two must be. A detail travels beside the op and stands behind a uint16 of its length in a block: that of OpRegister is a Registration, that of OpOpenTerms ChannelTerms,
 // that of OpVoucher the signature, that of OpSplit the payees (see AppendPayees), that of OpTerms the Terms of a content.
 type Op struct {
 	Kind    Kind
@@ -106,6 +114,10 @@ var kindFields = [...]uint8{
 	OpSplit:         hasActor | hasID | hasDetail,
 	OpRate:          hasTarget | hasAmount | hasVersion,
 	OpTerms:         hasActor | hasAmount | hasVersion | hasID | hasDetail,
+	OpUnlockPaying:  hasActor | hasAmount | hasVersion | hasID,
+	OpGift:          hasActor | hasTarget | hasAmount | hasVersion | hasID,
+	OpGrant:         hasActor | hasTarget | hasID,
+	OpUnlockUnit:    hasActor | hasTarget | hasAmount | hasVersion | hasID,
 }
 
 var kindNames = [...]string{
@@ -115,6 +127,7 @@ var kindNames = [...]string{
 	OpCredit: "credit", OpDebit: "debit", OpHold: "hold", OpCapture: "capture", OpVoid: "void",
 	OpOpenTerms: "open_terms", OpVoucher: "voucher", OpRenew: "renew",
 	OpSplit: "split", OpRate: "rate", OpTerms: "terms",
+	OpUnlockPaying: "unlock_paying", OpGift: "gift", OpGrant: "grant", OpUnlockUnit: "unlock_unit",
 }
 
 // Kinds is one more than the largest kind: what a table by kind needs. Not all numbers below are kinds.

@@ -40,12 +40,13 @@ type Remembered struct {
 	Object uint32 // the account, channel or hold that the op made or touched
 }
 
-// Owned says that an account owns a content, for ever, and what it paid in which entry.
+// Owned says that an account owns a content, or a unit of it, for ever, and what was paid for that in which entry.
 type Owned struct {
 	Account AccountNo
 	Content uint32
+	Unit    uint32 // counted from one; zero: the work itself
 	Seq     uint64
-	Paid    Msat // zero for who registered it
+	Paid    Msat // zero for who registered it, or was given it by who did
 }
 
 // Remembered calls f with what is to be remembered of the block's ops, in order.
@@ -74,17 +75,19 @@ func (k Kind) remembered() bool {
 // Owned calls f with what accounts came to own in the block, in order.
 func (r *Record) Owned(f func(Owned)) {
 	for i := 0; i < len(r.Legs); {
-		l := &r.Legs[i]
-		o := Owned{Account: l.From, Content: l.Object, Seq: r.First + uint64(l.Entry)}
-		next := i
-		for ; next < len(r.Legs) && r.Legs[next].Entry == l.Entry; next++ {
-			if r.Legs[next].pays() {
-				o.Paid += r.Legs[next].Amount
+		first := &r.Legs[i]
+		o := Owned{Account: first.From, Content: first.Object, Seq: r.First + uint64(first.Entry)}
+		owned := first.Kind == OpUnlock || first.Kind == OpUnlockPaying || first.Kind == OpRegister
+		for ; i < len(r.Legs) && r.Legs[i].Entry == first.Entry; i++ {
+			switch l := &r.Legs[i]; {
+			case l.Move == MoveOwned: // by others than the one who pays, or not the whole
+				o.Account, o.Unit, owned = l.From, uint32(l.Amount), true
+			case l.pays():
+				o.Paid += l.Amount
 			}
 		}
-		if l.Kind == OpUnlock || l.Kind == OpRegister {
+		if owned {
 			f(o)
 		}
-		i = next
 	}
 }

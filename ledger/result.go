@@ -54,6 +54,7 @@ const (
 	PriceTooHigh      Result = 53 // above the maximum named, or in a currency and no maximum was named
 	InsufficientFunds Result = 54
 	SupplyExceeded    Result = 55 // an external account would owe, or be owed, more than MaxMsat
+	UnitUnknown       Result = 56 // no such unit, or a work that is not sold by units, or one that is by them alone
 	RateExceeded      Result = 60 // more than the channel's terms allow in one minute
 
 	// Terms and rates. Without a price nothing can be said of money, so the order is that of the checks all the same.
@@ -75,7 +76,7 @@ var resultNames = map[Result]string{
 	TotalBelow: "total_below", TotalAbove: "total_above", PriceChanged: "price_changed", PriceTooHigh: "price_too_high",
 	InsufficientFunds: "insufficient_funds", SupplyExceeded: "supply_exceeded", RateExceeded: "rate_exceeded",
 	SaleEnded: "sale_ended", SoldOut: "sold_out", RateEarly: "rate_early", RateStale: "rate_stale",
-	PriceOutOfRange: "price_out_of_range", TermsInvalid: "terms_invalid",
+	PriceOutOfRange: "price_out_of_range", TermsInvalid: "terms_invalid", UnitUnknown: "unit_unknown",
 }
 
 // Results lists every result that can leave the hub, in the order of the checks.
@@ -113,7 +114,7 @@ func (r Result) Retryable() bool {
 		IDInvalid, IDExpired, IDReused,
 		AccountUnknown, PayeeUnknown, SameAccount, ChannelUnknown, HoldUnknown, ContentUnknown, NotPermitted, WrongMode, VoucherInvalid,
 		ContentExists, CommitmentTaken, SplitInvalid, ExpiryInvalid, ChannelClosed, ChannelExpired, HoldClosed,
-		ContentRetired, SaleEnded, TermsInvalid, TotalBelow, PriceChanged, PriceTooHigh:
+		ContentRetired, SaleEnded, TermsInvalid, UnitUnknown, TotalBelow, PriceChanged, PriceTooHigh:
 		return false
 	}
 	return false

@@ -66,6 +66,7 @@ func (s *scene) shopCases(cases map[ledger.Result]func() (ledger.Op, []byte)) ma
 		ledger.RateEarly:       s.plain(ledger.Op{Kind: ledger.OpRate, Amount: 1, Target: testTime/1000 + 3600, Version: euro.Version()}),
 		ledger.RateStale:       buy(inDollar),
 		ledger.PriceOutOfRange: buy(inYen),
+		ledger.UnitUnknown:     s.plain(ledger.Op{Kind: ledger.OpUnlockUnit, Actor: s.alice, Amount: 400, ID: s.song}),
 		ledger.TermsInvalid: func() (ledger.Op, []byte) {
 			return ledger.Op{Kind: ledger.OpTerms, Actor: s.bob, Amount: 1, Version: 2, ID: s.song}, ledger.AppendTerms(nil, &ledger.Terms{FreeUnits: 1})
 		},

@@ -167,7 +167,7 @@ func TestRetryable(t *testing.T) {
 		ledger.TotalBelow: false, ledger.TotalAbove: true, ledger.PriceChanged: false, ledger.PriceTooHigh: false,
 		ledger.InsufficientFunds: true, ledger.SupplyExceeded: true, ledger.RateExceeded: true,
 		ledger.SaleEnded: false, ledger.SoldOut: true, ledger.RateEarly: true, ledger.RateStale: true, ledger.PriceOutOfRange: true,
-		ledger.TermsInvalid: false,
+		ledger.TermsInvalid: false, ledger.UnitUnknown: false,
 	}
 	for _, r := range ledger.Results() {
 		want, ok := retryable[r]

@@ -56,7 +56,8 @@ type Applied struct {
 	amount Msat
 	object uint32
 	result Result
-	kind   Kind // OpUnlock for the outcome of one, and otherwise not set
+	kind   Kind   // OpUnlock or OpUnlockUnit for the outcome of what opens a work or a unit, and otherwise not set
+	unit   uint32 // of the latter
 }
 
 // Result is how the op ended.
@@ -196,6 +197,16 @@ func (s *State) WrappedKey(unlock Applied) (ContentID, [48]byte, bool) {
 	}
 	c := s.contents.at(unlock.object)
 	return c.ID, c.Wrapped, true
+}
+
+// WrappedUnit is the encrypted file key of a content of which a unit was paid for, the content's id, and the unit, from 0. It is
+// false for the outcome of anything but a unit's unlock that is applied and durable. Only that unit's secret may leave.
+func (s *State) WrappedUnit(unlock Applied) (id ContentID, wrapped [48]byte, unit uint32, ok bool) {
+	if unlock.kind != OpUnlockUnit || !unlock.result.OK() || unlock.object >= s.contents.rows {
+		return ContentID{}, [48]byte{}, 0, false
+	}
+	c := s.contents.at(unlock.object)
+	return c.ID, c.Wrapped, unlock.unit, true
 }
 
 // Counts says how much there is: everything ever made.

@@ -185,7 +185,10 @@ func (tr *transcript) op(d *datadriven.TestData) (ledger.Op, []byte) {
 	case ledger.OpOpenTerms:
 		op.Version = uint32((testTime + tr.number(d, "expires_ms", 0)) / 1000)
 		detail = tr.channelTerms(d)
-	case ledger.OpUnlock:
+	case ledger.OpUnlock, ledger.OpGift:
+		op.Amount = ledger.Msat(tr.number(d, "max", 0))
+	case ledger.OpUnlockUnit:
+		op.Target = uint32(tr.number(d, "unit", 0))
 		op.Amount = ledger.Msat(tr.number(d, "max", 0))
 	case ledger.OpOpenChannel, ledger.OpRenew:
 		op.Version = uint32((testTime + tr.number(d, "expires_ms", 0)) / 1000)

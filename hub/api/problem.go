@@ -96,6 +96,7 @@ var refusals = map[ledger.Result]struct {
 	ledger.InsufficientFunds: {402, "the account has not enough at hand"},
 	ledger.SupplyExceeded:    {409, "the hub would hold more than 21 million bitcoin"},
 	ledger.RateExceeded:      {429, "more than the channel's terms allow in one minute: send the same again in the next, or less now"},
+	ledger.UnitUnknown:       {422, "there is no such unit, or the content is not sold by units, or by them alone"},
 	ledger.SaleEnded:         {410, "the sale has ended"},
 	ledger.SoldOut:           {410, "no copy is left"},
 	ledger.RateEarly:         {429, "the currency had too many rates in the last minute"},

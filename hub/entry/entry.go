@@ -69,7 +69,8 @@ func AppendEntry(b []byte, e *ledger.Entry, contents Contents) []byte {
 // amounts say what the amount of a leg is.
 var amounts = [...]string{
 	ledger.MoveNone: paid, ledger.MovePaid: paid, ledger.MovePaidHeld: paid, ledger.MoveSetAside: paid, ledger.MoveGiveBack: paid,
-	ledger.MoveRate: `,"rate_msat":`, // for a million units of the currency
+	ledger.MoveRate:  `,"rate_msat":`, // for a million units of the currency
+	ledger.MoveOwned: `,"unit":`,      // counted from one; zero: the work itself
 }
 
 const paid = `,"amount_msat":`

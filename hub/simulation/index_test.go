@@ -137,14 +137,14 @@ func (a *auditor) checkIDs(x *index.Index, keep uint64) error {
 func (a *auditor) checkOwned(x *index.Index) error {
 	_, durable := x.Watermark()
 	for _, o := range a.owned {
-		got, ok, err := x.Owned(o.Account, o.Content)
+		got, ok, err := x.Owned(o.Account, o.Content, o.Unit)
 		if err != nil {
 			return err
 		}
 		if ok && got != o || !ok && o.Seq <= durable {
 			return wrong("of %+v the index says %v, %+v", o, ok, got)
 		}
-		if _, ok, err := x.Owned(o.Account^1<<20, o.Content); err != nil {
+		if _, ok, err := x.Owned(o.Account^1<<20, o.Content, o.Unit); err != nil {
 			return err
 		} else if ok {
 			return wrong("a content of another")

@@ -78,7 +78,7 @@ func (m *Model) compareContents(s *ledger.State) error {
 			return err
 		}
 		for no := range m.available {
-			bought, owns := m.owners[ownership{no, uint32(i + 1)}]
+			bought, owns := m.owners[ownership{no, uint32(i + 1), whole}]
 			op := ledger.Op{Kind: ledger.OpUnlock, Actor: no, ID: c.id, Amount: ledger.MaxMsat}
 			a := s.Check(&op, nil, m.Now)
 			if owns != (a.Result() == ledger.Repeated) || owns && (a.Seq() != bought.seq || a.Amount() != bought.paid) {

@@ -169,6 +169,7 @@ var kinds = [ledger.Kinds]int{
 	ledger.OpTopUp: 4, ledger.OpCloseChannel: 2, ledger.OpExpireChannel: 4, ledger.OpRegister: 6, ledger.OpReprice: 6,
 	ledger.OpRetire: 1, ledger.OpCredit: 12, ledger.OpDebit: 4, ledger.OpHold: 6, ledger.OpCapture: 6, ledger.OpVoid: 3,
 	ledger.OpOpenTerms: 5, ledger.OpVoucher: 7, ledger.OpRenew: 3, ledger.OpSplit: 4, ledger.OpRate: 10, ledger.OpTerms: 8,
+	ledger.OpUnlockPaying: 3, ledger.OpGift: 3, ledger.OpGrant: 2, ledger.OpUnlockUnit: 6,
 }
 
 func (g *Generator) kind() ledger.Kind {
@@ -297,7 +298,7 @@ func (g *Generator) onContent(op *ledger.Op) {
 		return
 	}
 	c := g.Model.contents[i]
-	if op.Kind != ledger.OpUnlock && g.rng.IntN(8) > 0 {
+	if !buys(op.Kind) && g.rng.IntN(8) > 0 {
 		op.Actor = c.seller
 	}
 	switch g.rng.IntN(5) {
@@ -306,12 +307,15 @@ func (g *Generator) onContent(op *ledger.Op) {
 	case 3:
 		op.Version = c.version + uint32(g.rng.IntN(3)) - 1
 	}
-	if op.Kind == ledger.OpUnlock {
+	if buys(op.Kind) {
 		price, fault := g.Model.priceOf(c)
 		if fault != ledger.Undecided {
 			price = 1 << 40
 		}
 		op.Amount = price + ledger.Msat(g.rng.IntN(4)) - 1
+		if op.Kind == ledger.OpUnlockUnit {
+			op.Target = pick(g.rng, 0, 1, 1, 2, c.terms.Units, g.rng.Uint32(), 1<<32-1)
+		}
 	} else if g.rng.IntN(4) == 0 {
 		op.Amount = c.price
 	}

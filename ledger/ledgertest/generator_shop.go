@@ -32,6 +32,10 @@ func (g *Generator) payees() (payees []ledger.Payee) {
 	return payees
 }
 
+func buys(k ledger.Kind) bool {
+	return k == ledger.OpUnlock || k == ledger.OpUnlockPaying || k == ledger.OpGift || k == ledger.OpUnlockUnit
+}
+
 // terms is the detail of a terms op: new terms, or those of now.
 func (g *Generator) terms(id ledger.ContentID) []byte {
 	var t ledger.Terms
@@ -47,7 +51,7 @@ func (g *Generator) terms(id ledger.ContentID) []byte {
 		case 4:
 			t.Ends = uint32(g.now/1000) + pick[uint32](g.rng, 0, 1, 60, 3600)
 		case 5:
-			t.FreeUnits = 1
+			t.Units, t.FreeUnits = pick[uint32](g.rng, 0, 1, 2, 3, 3), pick[uint32](g.rng, 0, 0, 1, 1, 2)
 		}
 	}
 	return g.bend(ledger.AppendTerms(nil, &t))

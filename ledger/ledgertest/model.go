@@ -64,7 +64,11 @@ type content struct {
 type ownership struct {
 	account ledger.AccountNo
 	content uint32
+	unit    int64 // of the work itself less than zero
 }
+
+// whole is the unit of an ownership of all.
+const whole = -1
 
 type purchase struct {
 	seq  uint64
@@ -153,9 +157,11 @@ func (m *Model) note(op ledger.Op, detail []byte, o Outcome) {
 	case ledger.OpRegister:
 		c := m.contents[o.Object]
 		c.seq, c.splits[0].Seq = o.Seq, o.Seq
-		m.owners[ownership{op.Actor, o.Object}] = purchase{seq: o.Seq}
-	case ledger.OpUnlock:
-		m.owners[ownership{op.Actor, o.Object}] = purchase{seq: o.Seq, paid: o.Amount}
+		m.owners[ownership{op.Actor, o.Object, whole}] = purchase{seq: o.Seq}
+	case ledger.OpGrant:
+		m.owners[ownership{ledger.AccountNo(op.Target), o.Object, whole}] = purchase{seq: o.Seq}
+	case ledger.OpUnlock, ledger.OpUnlockPaying, ledger.OpGift, ledger.OpUnlockUnit:
+		m.owners[m.wanted(op, o.Object)] = purchase{seq: o.Seq, paid: o.Amount}
 		m.bought = append(m.bought, bought{o.Object, o.Amount})
 	case ledger.OpSplit:
 		c := m.contents[m.numberOf(op.ID)]

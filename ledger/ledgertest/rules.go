@@ -15,7 +15,7 @@ const maxMsat = 2_100_000_000_000_000_000
 func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 	r := &ruling{wins: states}
 	if hasAmount(op.Kind) {
-		r.when(op.Amount == 0 && op.Kind != ledger.OpUnlock, ledger.AmountZero)
+		r.when(op.Amount == 0 && !mayNameVersion(op.Kind), ledger.AmountZero)
 		r.when(op.Amount > maxMsat, ledger.AmountTooLarge)
 	}
 	if hasID(op.Kind) {
@@ -48,8 +48,12 @@ func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 		m.rate(r, op)
 	case ledger.OpTerms:
 		m.terms(r, op, detail)
-	case ledger.OpReprice, ledger.OpRetire, ledger.OpUnlock:
+	case ledger.OpReprice, ledger.OpRetire:
 		m.useContent(r, op)
+	case ledger.OpUnlock, ledger.OpUnlockPaying, ledger.OpGift, ledger.OpUnlockUnit:
+		m.buy(r, op)
+	case ledger.OpGrant:
+		m.grant(r, op)
 	default:
 		r.when(true, ledger.OpMalformed)
 	}
@@ -59,7 +63,7 @@ func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 func hasAmount(k ledger.Kind) bool {
 	switch k {
 	case ledger.OpOpenAccount, ledger.OpCloseChannel, ledger.OpExpireChannel, ledger.OpRetire, ledger.OpVoid,
-		ledger.OpRenew, ledger.OpSplit:
+		ledger.OpRenew, ledger.OpSplit, ledger.OpGrant:
 		return false
 	}
 	return true

@@ -177,10 +177,6 @@ func parseRegistration(b []byte) (r ledger.Registration, ok bool) {
 
 // useContent is for the ops that name one.
 func (m *Model) useContent(r *ruling, op ledger.Op) {
-	if op.Kind == ledger.OpUnlock {
-		r.when(op.Version == 0 && op.Amount == 0, ledger.OpMalformed)
-		r.when(!m.holder(op.Actor), ledger.AccountUnknown)
-	}
 	no := m.numberOf(op.ID)
 	if no < 0 {
 		r.when(true, ledger.ContentUnknown)
@@ -208,20 +204,6 @@ func (m *Model) useContent(r *ruling, op ledger.Op) {
 		r.effect = func() Outcome {
 			c.retired = true
 			return Outcome{Object: uint32(no)}
-		}
-	case ledger.OpUnlock:
-		price := m.onSale(r, op, c, uint32(no))
-		r.when(m.holder(op.Actor) && m.poor(op.Actor, price), ledger.InsufficientFunds)
-		if p, owns := m.owners[ownership{op.Actor, uint32(no)}]; owns {
-			r.repeat = &Outcome{Seq: p.seq, Amount: p.paid, Object: uint32(no)}
-		}
-		r.effect = func() Outcome {
-			fee := FeeOf(price, m.Params.FeePPM)
-			m.pay(op.Actor, ledger.Fees, fee)
-			for i, part := range Split(price-fee, c.payees()) {
-				m.pay(op.Actor, c.payees()[i].Account, part)
-			}
-			return Outcome{Amount: price, Object: uint32(no)}
 		}
 	}
 }

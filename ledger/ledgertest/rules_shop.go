@@ -96,7 +96,7 @@ func (m *Model) terms(r *ruling, op ledger.Op, detail []byte) {
 	r.when(op.Actor != c.seller, ledger.NotPermitted)
 	r.when(c.retired, ledger.ContentRetired)
 	r.when(op.Version != c.version, ledger.PriceChanged)
-	r.when(t.Refund != 0 || t.Hours != 0 || t.Units != 0 || t.FreeUnits != 0, ledger.TermsInvalid)
+	r.when(t.Refund != 0 || t.Hours != 0 || t.FreeUnits > t.Units || t.Units > 0 && t.Copies > 0, ledger.TermsInvalid)
 	if op.Version > 0 && uint64(c.version) == uint64(op.Version)+1 && c.price == op.Amount && c.terms == t {
 		r.repeat = &Outcome{Object: c.version}
 	}

@@ -68,11 +68,14 @@ func newEntitlements(c *checker) (*tally, error) {
 		eachRow(c, t.space, c.rows.Entitlements, func(o *ledger.Owned) { add(rowOfOwned(o)) })
 	}
 	t.name = func(r *row) string {
+		if unit := r.rest[3]; unit != 0 {
+			return fmt.Sprintf("unit %d of content %d of account %v", unit-1, r.rest[1], ledger.AccountNo(r.rest[0]))
+		}
 		return fmt.Sprintf("content %d of account %v", r.rest[1], ledger.AccountNo(r.rest[0]))
 	}
 	return t, nil
 }
 
 func rowOfOwned(o *ledger.Owned) *row {
-	return &row{o.Seq, [5]uint64{uint64(o.Account), uint64(o.Content), uint64(o.Paid)}}
+	return &row{o.Seq, [5]uint64{uint64(o.Account), uint64(o.Content), uint64(o.Paid), uint64(o.Unit)}}
 }

@@ -42,9 +42,9 @@ func (w *witness) ID(id ledger.OpID, actor ledger.AccountNo) (ledger.Remembered,
 }
 
 // Owned is for ledger.Archive.
-func (w *witness) Owned(account ledger.AccountNo, content uint32) (ledger.Owned, bool, error) {
+func (w *witness) Owned(account ledger.AccountNo, content, unit uint32) (ledger.Owned, bool, error) {
 	w.asked++
-	return w.Archive.Owned(account, content)
+	return w.Archive.Owned(account, content, unit)
 }
 
 // replay takes the log through a fresh ledger, with everybody who compares beside it.

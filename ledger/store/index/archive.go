@@ -20,9 +20,13 @@ func appendIDKey(b []byte, id ledger.OpID, actor ledger.AccountNo) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(actor))
 }
 
-func appendOwnedKey(b []byte, account ledger.AccountNo, content uint32) []byte {
+// appendOwnedKey leaves out the unit where there is none, as mostly.
+func appendOwnedKey(b []byte, account ledger.AccountNo, content, unit uint32) []byte {
 	b = binary.BigEndian.AppendUint32(append(b, 'o'), uint32(account))
-	return binary.BigEndian.AppendUint32(b, content)
+	if b = binary.BigEndian.AppendUint32(b, content); unit != 0 {
+		b = binary.BigEndian.AppendUint32(b, unit)
+	}
+	return b
 }
 
 // buildIDs writes what is remembered of a segment's ops.
@@ -58,12 +62,12 @@ func (x *Index) buildOwned(b *build, s *segment) error {
 		r.Owned(func(o ledger.Owned) { rows = append(rows, o) })
 	}
 	slices.SortFunc(rows, func(a, b ledger.Owned) int {
-		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Content, b.Content), cmp.Compare(a.Seq, b.Seq))
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Content, b.Content), cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Seq, b.Seq))
 	})
 	return writeRows(b, len(rows), func(i int, key, value []byte) ([]byte, []byte) {
 		o := &rows[i]
 		value = binary.AppendUvarint(value, o.Seq)
-		return appendOwnedKey(key, o.Account, o.Content), binary.AppendUvarint(value, uint64(o.Paid))
+		return appendOwnedKey(key, o.Account, o.Content, o.Unit), binary.AppendUvarint(value, uint64(o.Paid))
 	})
 }
 
@@ -146,10 +150,10 @@ func decodeRemembered(b []byte, m *ledger.Remembered) bool {
 	return true
 }
 
-// Owned says whether an account owns a content, of what is durable here.
-func (x *Index) Owned(account ledger.AccountNo, content uint32) (ledger.Owned, bool, error) {
-	o := ledger.Owned{Account: account, Content: content}
-	found, err := x.lookup(appendOwnedKey(make([]byte, 0, 16), account, content), func(b []byte) bool { return varints(b, &o.Seq, (*uint64)(&o.Paid)) })
+// Owned says whether an account owns a content, or a unit of it, of what is durable here.
+func (x *Index) Owned(account ledger.AccountNo, content, unit uint32) (ledger.Owned, bool, error) {
+	o := ledger.Owned{Account: account, Content: content, Unit: unit}
+	found, err := x.lookup(appendOwnedKey(make([]byte, 0, 16), account, content, unit), func(b []byte) bool { return varints(b, &o.Seq, (*uint64)(&o.Paid)) })
 	if !found {
 		o = ledger.Owned{}
 	}

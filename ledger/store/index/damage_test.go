@@ -12,7 +12,7 @@ import (
 // TestDamage flips bits in every table. Whoever reads is told, and gets nothing wrong.
 func TestDamage(t *testing.T) {
 	l, fs := newLog(t, 4, 300), vfs.NewCrashableMem()
-	o := Options{Dir: "index", FS: fs, SegmentEntries: 60, Notary: leafOf}
+	o := Options{Dir: "index", FS: fs, SegmentEntries: 40, Notary: leafOf}
 	x := openIndex(t, o)
 	for i := range l.records {
 		x.Append(&l.records[i])

@@ -267,7 +267,7 @@ func (l *log) checkArchive(t testing.TB, x *Index) error {
 		}
 	}
 	for _, o := range l.owned {
-		got, ok, err := x.Owned(o.Account, o.Content)
+		got, ok, err := x.Owned(o.Account, o.Content, o.Unit)
 		if err != nil {
 			return err
 		}

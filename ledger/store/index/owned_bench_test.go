@@ -20,7 +20,7 @@ func BenchmarkOwned(b *testing.B) {
 	build := x.newBuild()
 	t := build.table(true)
 	for i := range *ownedRows {
-		key := appendOwnedKey(nil, ledger.AccountNo(i/contents), uint32(i%contents*2))
+		key := appendOwnedKey(nil, ledger.AccountNo(i/contents), uint32(i%contents*2), 0)
 		if err := t.set(key, binary.AppendUvarint(binary.AppendUvarint(nil, i+1), 250_000)); err != nil {
 			b.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func BenchmarkOwned(b *testing.B) {
 			for b.Loop() {
 				x.looks.forget()
 				n := rng.Uint64N(*ownedRows)
-				_, ok, err := x.Owned(ledger.AccountNo(n/contents), uint32(n%contents*2)+odd)
+				_, ok, err := x.Owned(ledger.AccountNo(n/contents), uint32(n%contents*2)+odd, 0)
 				if err != nil || ok != (odd == 0) {
 					b.Fatal(n, ok, err)
 				}

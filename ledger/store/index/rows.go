@@ -66,8 +66,8 @@ func (r *Rows) ID(id ledger.OpID, actor ledger.AccountNo) (ledger.Remembered, bo
 }
 
 // Owned is for ledger.Archive.
-func (r *Rows) Owned(account ledger.AccountNo, content uint32) (ledger.Owned, bool, error) {
-	return r.x.Owned(account, content)
+func (r *Rows) Owned(account ledger.AccountNo, content, unit uint32) (ledger.Owned, bool, error) {
+	return r.x.Owned(account, content, unit)
 }
 
 // Tables checks the checksums of all tables: see checksum.Tables.
@@ -248,10 +248,13 @@ func (r *Rows) IDs() (*Cursor[ledger.Remembered], error) {
 // Entitlements reads the rows "o".
 func (r *Rows) Entitlements() (*Cursor[ledger.Owned], error) {
 	return cursor(r, 'o', func(key, value []byte, o *ledger.Owned) error {
-		if len(key) != 9 {
+		if len(key) != 9 && len(key) != 13 {
 			return corrupt("the key of an entitlement has %d bytes", len(key))
 		}
 		*o = ledger.Owned{Account: ledger.AccountNo(binary.BigEndian.Uint32(key[1:])), Content: binary.BigEndian.Uint32(key[5:])}
+		if len(key) == 13 {
+			o.Unit = binary.BigEndian.Uint32(key[9:])
+		}
 		if !varints(value, &o.Seq, (*uint64)(&o.Paid)) {
 			return corrupt("the row of account %v and content %d makes no sense", o.Account, o.Content)
 		}
