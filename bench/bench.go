@@ -60,6 +60,7 @@ var cases = [...]benchCase{
 	{name: "http-batch-ndjson", http: true, run: runBatchLines},
 	{name: "http-transfer", http: true, run: runTransfer},
 	{name: "http-unlock", http: true, run: runUnlock},
+	{name: "vouchers", run: runVouchers},
 	{name: "sustained", http: true, long: true, run: runSustained},
 	{name: "scale", long: true, run: runScale},
 	{name: "startup", long: true, run: runStartup},

@@ -24,7 +24,7 @@ func tiny(t *testing.T) Config {
 
 func TestInProcess(t *testing.T) {
 	cfg := tiny(t)
-	cfg.Cases = []string{"core", "durable"}
+	cfg.Cases = []string{"core", "durable", "vouchers"}
 	results, err := Run(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

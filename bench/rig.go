@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/channels/voucher"
 	"github.com/millrace/millrace/hub"
 	"github.com/millrace/millrace/hub/keyring"
 	"github.com/millrace/millrace/ledger"
@@ -133,7 +134,7 @@ func (r *rig) start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	if h, err = hub.New(hub.Config{Params: benchParams(), Index: x, Ring: r.ring, Origin: origin}); err != nil {
+	if h, err = hub.New(hub.Config{Params: benchParams(), Index: x, Ring: r.ring, Origin: origin, Vouchers: voucher.Verifier{Origin: origin}}); err != nil {
 		return errors.Join(err, s.Close(), x.Close())
 	}
 	r.kept = &checkpoints{Index: x}

@@ -9,7 +9,7 @@
 //	+-------------+-----------+------------------------------------------------+
 //
 // so that a voucher is good for one channel of one hub. The signature is BIP-340's, by the key that the payer named when he
-// opened the channel. A key is best used for one channel alone: the program that makes one does so.
+// opened the channel. A key is best used for one channel alone.
 //
 // As text a voucher is a line of JSON, of which only this form is accepted, but for white space:
 //

@@ -55,7 +55,7 @@ var ladder = []struct{ dir, imports string }{
 	{"deploy/regtest/...", ""},
 
 	{"bench", "ledger ledger/store ledger/store/slow ledger/store/index ledger/store/records ledger/tlog hub hub/seal hub/keyring hub/token hub/client " +
-		"channels channels/settle channels/chain channels/lightning deploy/regtest/network bench/scenario bench/workload bench/generator bench/plan bench/agent " +
+		"channels channels/settle channels/chain channels/lightning channels/voucher deploy/regtest/network bench/scenario bench/workload bench/generator bench/plan bench/agent " +
 		"bench/target/generic bench/target/postgres bench/target/sqlite bench/target/proc"},
 	{"bench/agent", "bench/scenario bench/workload bench/generator"},
 	{"bench/plan", ""},
@@ -76,7 +76,7 @@ var guarded = []struct{ module, only string }{
 	{"modernc.org/sqlite", "bench/target/sqlite"},
 	{"github.com/lightningnetwork/", "channels/lightning deploy/regtest/..."},
 	{"github.com/btcsuite/btcd/rpcclient", "channels/chain deploy/regtest/..."},
-	{"github.com/btcsuite/btcd/btcec", "channels/chain channels/lightning channels/voucher deploy/regtest/... hub/nwc"}, // Nostr signs as Bitcoin does: BIP 340
+	{"github.com/btcsuite/btcd/btcec", "bench channels/chain channels/lightning channels/voucher deploy/regtest/... hub/nwc"}, // Nostr signs as Bitcoin does: BIP 340
 	// lnd's calls take its networks, transactions and PSBTs
 	{"github.com/btcsuite/", "channels/chain channels/lightning deploy/regtest/..."},
 }

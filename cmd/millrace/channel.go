@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/ledger"
@@ -11,7 +10,7 @@ import (
 
 func (a *app) channelCommand() *cobra.Command {
 	return a.noun("channel", "Pay by channel: many small payments to one account",
-		a.channelOpen(), a.channelShow(), a.channelAdvance(), a.channelTopUp(), a.channelClose())
+		a.channelOpen(), a.channelShow(), a.channelAdvance(), a.channelVoucher(), a.channelRedeem(), a.channelTopUp(), a.channelRenew(), a.channelClose())
 }
 
 // onChannel is a verb about the channel that its argument names.
@@ -38,12 +37,17 @@ func (a *app) channelOpen() *cobra.Command {
 	var amount msatFlag
 	var id idFlag
 	var expires momentFlag
+	var terms termsFlags
 	c := a.verb("open", "Open a channel and fund it", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		cl, _, err := cred.client(a)
 		if err != nil {
 			return err
 		}
-		got, err := cl.OpenChannel(ctx, id.id(a), to.no, ledger.Msat(amount), expires.Time)
+		t, err := terms.terms(ctx, a)
+		if err != nil {
+			return err
+		}
+		got, err := cl.OpenTerms(ctx, id.id(a), to.no, ledger.Msat(amount), expires.Time, t)
 		if err != nil {
 			return err
 		}
@@ -54,6 +58,7 @@ func (a *app) channelOpen() *cobra.Command {
 	c.Flags().Var(&amount, "amount-msat", "its funds")
 	c.Flags().Var(&expires, "expires", "when it ends: from now (720h) or a time of RFC 3339; with --id, the same time as at first")
 	c.Flags().Var(&id, "id", "the opening's id (default: a new one)")
+	terms.bind(c)
 	return must(c, "to", "amount-msat", "expires")
 }
 
@@ -63,8 +68,16 @@ func (a *app) channelShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.print(got, "channel %s: %s\nfrom    %s\nto      %s\npaid    %d of %d msat\nexpires %s", plain(got.Channel), plain(got.Status),
-			plain(got.From), plain(got.To), got.TotalMsat, got.FundedMsat, time.UnixMilli(got.Expires).UTC().Format(time.RFC3339))
+		v, err := newestVoucher(ctx, cl, got, no)
+		if err != nil {
+			return err
+		}
+		shown := struct {
+			client.Channel
+			Voucher *client.Voucher `json:"voucher,omitempty"`
+		}{got, v}
+		return a.print(shown, "channel %s: %s\nfrom    %s\nto      %s\npaid    %d of %d msat\nexpires %s%s", plain(got.Channel), plain(got.Status),
+			plain(got.From), plain(got.To), got.TotalMsat, got.FundedMsat, clock(got.Expires), termsText(got, v))
 	})
 }
 
