@@ -60,6 +60,7 @@ type Limits struct {
 	Scopes  Scope       // only these; zero: no narrowing
 	Expires time.Time   // valid before this moment, rounded down to the second; zero: never expires
 	MaxMsat ledger.Msat // at most this much money per call, in msat; zero: no cap
+	Only    Only        // only these units of a content; zero: not bound
 }
 
 // The caveats, as text. All that follows one of these prefixes is the value; anything else is unknown.
@@ -88,7 +89,8 @@ func (l Limits) caveats() ([]string, error) {
 	if l.MaxMsat != 0 {
 		out = append(out, maxPrefix+strconv.FormatUint(uint64(l.MaxMsat), 10))
 	}
-	return out, nil
+	only, err := l.Only.caveats()
+	return append(out, only...), err
 }
 
 // add narrows the grant by one caveat. Whatever the caveat says, the result is never wider than before.
@@ -120,6 +122,9 @@ func (g *Grant) add(caveat string) error {
 			g.MaxMsat = ledger.Msat(n)
 		}
 		return nil
+	}
+	if ok, err := g.addOnly(caveat); ok {
+		return err
 	}
 	return fmt.Errorf("%w: unknown caveat %q", ErrCaveat, caveat)
 }

@@ -30,6 +30,7 @@ type Grant struct {
 	Scopes   Scope            // what it may do; zero: nothing
 	Expires  time.Time        // the moment from which it is refused, in UTC; zero: never
 	MaxMsat  ledger.Msat      // the most that one call may move, in msat; zero: no cap
+	Only     Only             // what it is bound to; zero: nothing
 	ID       [16]byte         // which token of the hub's it was made of: narrowing one keeps it
 }
 

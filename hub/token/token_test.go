@@ -81,6 +81,11 @@ func TestIssue(t *testing.T) {
 	if _, err := m.Issue(alice, Limits{Scopes: 1 << 7}); !errors.Is(err, ErrCaveat) {
 		t.Errorf("scope bit without a word: %v", err)
 	}
+	for _, only := range []Only{{From: 1}, {From: 5, End: 5}, {From: 6, End: 5}, {Site: "a b"}, {Site: strings.Repeat("a", 301)}} {
+		if _, err := m.Issue(alice, Limits{Only: only}); !errors.Is(err, ErrCaveat) {
+			t.Errorf("%+v: %v", only, err)
+		}
+	}
 	if _, err := m.Issue(alice, Limits{Expires: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}); !errors.Is(err, ErrCaveat) {
 		t.Errorf("five-digit year: %v", err)
 	}
@@ -130,6 +135,11 @@ func TestCaveats(t *testing.T) {
 		{"max_msat_per_call = 18446744073709551615", with(func(g *Grant) { g.MaxMsat = 1<<64 - 1 }), nil},
 		{"max_msat_per_call = 5|max_msat_per_call = 9", with(func(g *Grant) { g.MaxMsat = 5 }), nil},
 		{"max_msat_per_call = 9|max_msat_per_call = 5", with(func(g *Grant) { g.MaxMsat = 5 }), nil},
+		{"content = 0a000000000000000000000000000000", with(func(g *Grant) { g.Only.Content = ledger.ContentID{10} }), nil},
+		{"units = 0-59", with(func(g *Grant) { g.Only.End = 60 }), nil},
+		{"units = 0-59|units = 7-99", with(func(g *Grant) { g.Only.From, g.Only.End = 7, 60 }), nil},
+		{"units = 0-5|units = 7-9", with(func(g *Grant) { g.Scopes, g.Only.From, g.Only.End = 0, 7, 6 }), nil},
+		{"site = https://a.example", with(func(g *Grant) { g.Only.Site = "https://a.example" }), nil},
 		{"exp < 2026-11-20T12:00:00Z", Grant{}, ErrExpired},
 		{"exp < 2026-11-20T18:00:00Z|exp < 1999-01-01T00:00:00Z", Grant{}, ErrExpired},
 
@@ -142,6 +152,16 @@ func TestCaveats(t *testing.T) {
 		{"scope = read,pay", Grant{}, ErrCaveat},
 		{"scope = admin", Grant{}, ErrCaveat},
 		{"scope=read", Grant{}, ErrCaveat},
+		{"content = 0A000000000000000000000000000000", Grant{}, ErrCaveat},
+		{"content = 00000000000000000000000000000000", Grant{}, ErrCaveat},
+		{"content = ", Grant{}, ErrCaveat},
+		{"units = 5", Grant{}, ErrCaveat},
+		{"units = 5-4", Grant{}, ErrCaveat},
+		{"units = 05-6", Grant{}, ErrCaveat},
+		{"units = 0-4294967295", Grant{}, ErrCaveat},
+		{"units = -1-6", Grant{}, ErrCaveat},
+		{"site = ", Grant{}, ErrCaveat},
+		{"site = https://a.example b", Grant{}, ErrCaveat},
 		{" scope = read", Grant{}, ErrCaveat},
 		{"exp < ", Grant{}, ErrCaveat},
 		{"exp < tomorrow", Grant{}, ErrCaveat},
@@ -312,6 +332,11 @@ func checkNarrower(t testing.TB, before Grant, l Limits, after Grant) {
 	if l.Scopes != 0 {
 		want.Scopes &= l.Scopes
 	}
+	checkOnly(t, before, l, after)
+	if after.Only.From >= after.Only.End && after.Only.Bound() && after.Only.End > 0 || contradicts(before.Only, l.Only) {
+		want.Scopes = 0
+	}
+	want.Only = after.Only
 	want.Operator = want.Scopes.Has(Operator)
 	if e := l.Expires.UTC().Truncate(time.Second); !l.Expires.IsZero() && (want.Expires.IsZero() || e.Before(want.Expires)) {
 		want.Expires = e
@@ -332,7 +357,38 @@ func randomLimits(rng *rand.Rand) Limits {
 	if rng.IntN(2) == 0 {
 		l.MaxMsat = ledger.Msat(rng.Uint64N(1000))
 	}
+	if rng.IntN(4) == 0 {
+		l.Only.From = rng.Uint32N(20)
+		l.Only.End = l.Only.From + 1 + rng.Uint32N(20)
+	}
+	if rng.IntN(4) == 0 {
+		l.Only.Content = ledger.ContentID{15: byte(1 + rng.IntN(2))}
+	}
+	if rng.IntN(4) == 0 {
+		l.Only.Site = [...]string{"https://a.example", "https://b.example"}[rng.IntN(2)]
+	}
 	return l
+}
+
+func contradicts(a, b Only) bool {
+	none := ledger.ContentID{}
+	return a.Content != none && b.Content != none && a.Content != b.Content || a.Site != "" && b.Site != "" && a.Site != b.Site
+}
+
+// checkOnly: what a narrower token may unlock, both of the others may.
+func checkOnly(t testing.TB, before Grant, l Limits, after Grant) {
+	t.Helper()
+	for unit := range uint32(50) {
+		for _, id := range []ledger.ContentID{{15: 1}, {15: 2}, {15: 3}} {
+			want := before.Only.Allows(id, unit) && l.Only.Allows(id, unit)
+			if got := after.Only.Allows(id, unit); got != want && after.Scopes != 0 {
+				t.Fatalf("%+v restricted by %+v gives %+v: unit %d of %v", before.Only, l.Only, after.Only, unit, id)
+			}
+		}
+	}
+	if before.Only.Site != "" && after.Only.Site == "" || l.Only.Site != "" && after.Only.Site != l.Only.Site {
+		t.Fatalf("%+v restricted by %+v gives %+v", before.Only, l.Only, after.Only)
+	}
 }
 
 func TestRestrict(t *testing.T) {
