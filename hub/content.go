@@ -23,11 +23,13 @@ type Offer struct {
 	Size       uint64         // bytes of the sealed file
 	FileSHA256 [32]byte       // of the sealed file
 	Payees     []ledger.Payee // empty: all to the seller
+	FreeUnits  uint32         // of a work that is sold by units: the first ones, which are free for everybody
 }
 
 // Register puts a sealed work on sale under the content id in its header. The hub opens the header's stanza once, to see
 // that it can, and keeps the file key wrapped for itself alone: it keeps no file and no plain key. A copied header is not
-// enough: only who sealed the file, or was given its key, knows the commitment.
+// enough: only who sealed the file, or was given its key, knows the commitment. If the header names a number of units, the
+// price is that of each.
 func (h *Hub) Register(o Offer) (ledger.ContentID, ledger.Applied, error) {
 	header, err := seal.ParseHeader(o.Header)
 	if err != nil {
@@ -60,6 +62,10 @@ func (h *Hub) Register(o Offer) (ledger.ContentID, ledger.Applied, error) {
 			ErrOffer, ledger.MaxPayees, ledger.MaxTitle)
 	}
 	op := ledger.Op{Kind: ledger.OpRegister, Actor: o.Seller, ID: header.Content, Amount: o.Price}
+	if units := header.Units.Count; units > 0 || o.FreeUnits > 0 {
+		a, err := h.registerUnits(op, &r, ledger.Terms{Units: units, FreeUnits: o.FreeUnits})
+		return header.Content, a, err
+	}
 	a, err := h.submit(op, ledger.AppendRegistration(nil, &r))
 	return header.Content, a, err
 }

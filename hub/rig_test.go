@@ -32,14 +32,16 @@ type valve struct {
 	blocks  int // proposed
 	largest int // bytes
 	err     error
+	left    int // blocks until err counts, if it is set
 }
 
 func (v *valve) Propose(block []byte) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.err != nil {
+	if v.err != nil && v.left == 0 {
 		return v.err
 	}
+	v.left = max(0, v.left-1)
 	v.blocks++
 	v.largest = max(v.largest, len(block))
 	if v.shut {
@@ -65,6 +67,13 @@ func (v *valve) open() {
 		}
 	}
 	v.waiting = nil
+}
+
+// failAfter lets some more blocks through.
+func (v *valve) failAfter(blocks int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.err, v.left = errors.New("the disk is gone"), blocks
 }
 
 func (v *valve) count() int {

@@ -21,6 +21,7 @@ func (c *call) register() *problem {
 	offer.Size = o.whole("size", 1, 1<<53-1, true)
 	offer.FileSHA256, _ = o.sha256("sha256", true)
 	offer.Payees = o.payees()
+	offer.FreeUnits = uint32(o.whole("free_units", 0, seal.MaxUnits, false))
 	if !ledger.TitleOK(offer.Title) {
 		o.fail("title must be UTF-8 without control characters")
 	}
@@ -135,6 +136,12 @@ func (c *call) getContent() *problem {
 	c.out = append(c.out, ']')
 	c.next("status")
 	c.quote(map[ledger.Status]string{ledger.Open: "on_sale", ledger.Closed: "retired"}[content.Status])
+	if m, ok := c.hub.Meter(id); ok {
+		c.next("units")
+		c.uint(uint64(m.Units))
+		c.next("free_units")
+		c.uint(uint64(m.Free))
+	}
 	c.end()
 	return c.answer(200)
 }

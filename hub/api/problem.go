@@ -17,6 +17,7 @@ type problem struct {
 	detail    string // for people
 	retryable bool
 	allow     string // of a 405
+	offer     string // JSON: what a 402 would buy; empty: nothing is said of it
 }
 
 const problemType = "application/problem+json"
@@ -31,7 +32,7 @@ func (p problem) write(ctx *fasthttp.RequestCtx) {
 		h.Set("WWW-Authenticate", "Bearer")
 	case p.code == "no_space", p.code == "backup_under_way":
 		h.Set("Retry-After", "5") // it takes somebody, or a while
-	case p.status == 503:
+	case p.status == 503, p.code == "too_many_refusals":
 		h.Set("Retry-After", "1")
 	case p.status == 429:
 		h.Set("Retry-After", "60") // the next minute, in which a channel's terms allow something again
@@ -52,6 +53,9 @@ func (p problem) write(ctx *fasthttp.RequestCtx) {
 	b = append(b, p.code...)
 	b = append(b, `","retryable":`...)
 	b = strconv.AppendBool(b, p.retryable)
+	if p.offer != "" {
+		b = append(append(b, `,"offer":`...), p.offer...)
+	}
 	ctx.Response.SetBody(append(b, '}'))
 }
 

@@ -52,6 +52,8 @@ var routes = []route{
 	{"POST", "/v1/batches", token.Pay, (*call).postBatch},
 	{"POST", "/v1/contents/{}/unlock", token.Pay, (*call).unlock},
 	{"POST", "/v1/channels/{}/advance", token.Pay, (*call).advance},
+	{"GET", "/v1/contents/{}/units/{}/key", public, (*call).unitKey}, // it looks for a token itself
+	{"POST", "/v1/contents/{}/units/{}/unlock", token.Pay, (*call).unlockUnit},
 	{"GET", "/v1/contents/{}", public, (*call).getContent},
 	{"GET", "/v1/accounts/{}", token.Read, (*call).getAccount},
 	{"POST", "/v1/accounts", public, (*call).createAccount},
@@ -64,6 +66,7 @@ var routes = []route{
 	{"POST", "/v1/channels/{}/vouchers", token.Pay, (*call).redeemVoucher},
 	{"GET", "/v1/channels/{}/voucher", token.Read, (*call).getVoucher},
 	{"POST", "/v1/contents", token.Sell, (*call).register},
+	{"POST", "/v1/contents/{}/sessions", token.Pay, (*call).createSession},
 	{"POST", "/v1/contents/{}/reprice", token.Sell, (*call).reprice},
 	{"POST", "/v1/contents/{}/retire", token.Sell, (*call).retire},
 	{"POST", "/v1/dev/credits", token.Operator, (*call).devCredit},
@@ -164,9 +167,17 @@ var routes = []route{
 
 // dispatch finds the route, checks the token, and has the request handled.
 func (s *Server) dispatch(c *call) {
-	r, p := c.route(c.ctx.Method(), c.ctx.URI().PathOriginal()) // as sent: one spelling for each path, as in the document
+	path := c.ctx.URI().PathOriginal() // as sent: one spelling for each path, as in the document
+	defer c.admit(path)
+	if c.preflight(path) {
+		return
+	}
+	r, p := c.route(c.ctx.Method(), path)
 	if p == nil {
 		p = c.authorize(r.scope)
+	}
+	if p == nil && c.grant.Only.Bound() && !strings.HasPrefix(r.path, unitPaths) {
+		p = &problem{status: 403, code: "token_bound", detail: "the token is bound to units of a content, and does nothing else"}
 	}
 	if p == nil {
 		p = r.handle(c)
@@ -175,6 +186,9 @@ func (s *Server) dispatch(c *call) {
 		p.write(c.ctx)
 	}
 }
+
+// unitPaths is where a bound token counts.
+const unitPaths = "/v1/contents/{}/units/"
 
 func (c *call) route(method, path []byte) (*route, *problem) {
 	var allow []string

@@ -120,6 +120,7 @@ type Server struct {
 	stopping chan struct{} // closed by Shutdown
 	stop     sync.Once
 	streams  streams
+	denials  denials
 	arrays   chan struct{} // a token for each JSON array being parsed
 	metrics  fasthttp.RequestHandler
 

@@ -26,6 +26,7 @@ type Offer struct {
 	Size       uint64   // of the sealed file
 	SHA256     [32]byte // of the sealed file
 	Payees     []Payee  // empty: the seller alone
+	FreeUnits  uint32   // of a work that is sold by units, each for the price: the first ones, free for everybody
 }
 
 // Registered is a content on sale.
@@ -49,7 +50,9 @@ type Content struct {
 	HeaderSHA256 string      `json:"header_sha256"`
 	FeePPM       uint32      `json:"fee_ppm"`
 	Payees       []Payee     `json:"payees"`
-	Status       string      `json:"status"` // on_sale or retired
+	Status       string      `json:"status"`          // on_sale or retired
+	Units        uint32      `json:"units,omitempty"` // of a work that is sold by units, each for the price
+	FreeUnits    uint32      `json:"free_units,omitempty"`
 }
 
 // Repriced is a content's new price.
@@ -110,7 +113,8 @@ func (c *Client) Register(ctx context.Context, o Offer) (Registered, error) {
 		Size       uint64      `json:"size"`
 		SHA256     string      `json:"sha256"`
 		Payees     []Payee     `json:"payees,omitempty"`
-	}{o.Header, hex.EncodeToString(o.Commitment[:]), o.Title, o.PriceMsat, o.Size, hex.EncodeToString(o.SHA256[:]), o.Payees}
+		Free       uint32      `json:"free_units,omitempty"`
+	}{o.Header, hex.EncodeToString(o.Commitment[:]), o.Title, o.PriceMsat, o.Size, hex.EncodeToString(o.SHA256[:]), o.Payees, o.FreeUnits}
 	return ask(ctx, c, call{method: "POST", path: "/v1/contents", body: body}, func(a Registered) checks {
 		id, err := ledger.ParseContentID(a.Content)
 		h, unread := seal.ParseHeader(o.Header)

@@ -16,6 +16,8 @@ type Problem struct {
 	Detail    string `json:"detail"`    // for people
 	Retryable bool   `json:"retryable"` // the same request, unchanged, can succeed later
 
+	Offer *UnitOffer `json:"offer,omitempty"` // of a unit that is to be paid for; nil: nothing said
+
 	RetryAfter    time.Duration `json:"-"` // what the hub asks to wait; 0: nothing said
 	hasRetryAfter bool
 }

@@ -37,12 +37,21 @@ func (m *Manifest) encrypt(i int, unit uint32, key seal.UnitKey, plain []byte) (
 	return aead.Seal(out, chunkNonce(i), plain, line), nil
 }
 
-// Open decrypts the file of chunk i with its unit's key. It first compares the file with the manifest.
-func (m *Manifest) Open(i int, key seal.UnitKey, file []byte) ([]byte, error) {
+// Check compares the file of chunk i with the manifest: before it is paid for.
+func (m *Manifest) Check(i int, file []byte) error {
 	c := m.Chunks[i]
 	if sum := sha256.Sum256(file); int64(len(file)) != c.Size || hex.EncodeToString(sum[:]) != c.SHA256 {
-		return nil, fmt.Errorf("%s: %w: it is not the one in the manifest", m.File(i), ErrChunk)
+		return fmt.Errorf("%s: %w: it is not the one in the manifest", m.File(i), ErrChunk)
 	}
+	return nil
+}
+
+// Open decrypts the file of chunk i with its unit's key, after Check.
+func (m *Manifest) Open(i int, key seal.UnitKey, file []byte) ([]byte, error) {
+	if err := m.Check(i, file); err != nil {
+		return nil, err
+	}
+	c := m.Chunks[i]
 	plain, err := m.decrypt(i, c.Unit, key, file)
 	if err == nil && int64(len(plain)) != c.PlainSize {
 		err = ErrChunk

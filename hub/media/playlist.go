@@ -45,18 +45,18 @@ func readPlaylist(text []byte) ([]segment, error) {
 		return nil, fmt.Errorf("playlist: %w", lines.Err())
 	case !ended || len(all) == 0:
 		return nil, errors.New("playlist: it has no segments, or no end")
-	case len(all) > MaxChunks:
+	case len(all) > MaxChunks: // with which no sum of lengths overflows
 		return nil, fmt.Errorf("%d segments: at most %d", len(all), MaxChunks)
 	}
 	return all, nil
 }
 
-// parseMicros reads seconds as a decimal number, in microseconds.
+// parseMicros reads seconds as a decimal number, in microseconds. A year is enough for anybody.
 func parseMicros(s string) (int64, error) {
 	whole, part, _ := strings.Cut(s, ".")
 	part = (part + "000000")[:6]
 	n, err := strconv.ParseUint(whole, 10, 32)
-	if err != nil {
+	if err != nil || n > 366*24*3600 {
 		return 0, fmt.Errorf("%.40q is no number of seconds", s)
 	}
 	m, err := strconv.ParseUint(part, 10, 32)
