@@ -25,15 +25,15 @@ REGTEST    ?= regtest-data
 STATICCHECK = $(GO) tool -modfile=.ci/tools.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-hledger deps-ffmpeg deps-age deps-npm deps-postgres build run nodes regtest regtest-stop test test-race test-faults test-regtest check bench \
-	bench-peers bench-quick bench-long fuzz cover clean
+.PHONY: help deps deps-hledger deps-ffmpeg deps-age deps-chromium deps-npm deps-postgres build run nodes regtest regtest-stop test test-race test-faults \
+	test-regtest check bench bench-peers bench-quick bench-long fuzz cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 deps: deps-hledger deps-ffmpeg deps-age deps-npm ## install what some tests use beside Go: hledger, ffmpeg and age, where there is apt-get (as root, or by sudo), and npm packages
 
-deps-hledger deps-ffmpeg deps-age:
+deps-hledger deps-ffmpeg deps-age deps-chromium:
 	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends $(@:deps-%=%)"; \
 		$$install || { $$root apt-get update && $$install; }
 
@@ -41,6 +41,7 @@ deps-npm:
 	npm ci --prefix hub/webhook/testdata/npm --ignore-scripts --no-audit --no-fund
 	npm ci --prefix hub/nwc/testdata/npm --ignore-scripts --no-audit --no-fund
 	npm ci --prefix hub/web --ignore-scripts --no-audit --no-fund
+	npm ci --prefix cmd/millrace/testdata/npm --ignore-scripts --no-audit --no-fund
 
 deps-postgres: ## install PostgreSQL 15, which the bench suite and its tests can be held against (as root, or by sudo)
 	@root=; test "$$(id -u)" = 0 || root="sudo -n"; install="$$root apt-get install -y --no-install-recommends postgresql-15"; \

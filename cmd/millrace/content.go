@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/millrace/millrace/hub/client"
 	"github.com/millrace/millrace/ledger"
@@ -9,7 +10,7 @@ import (
 )
 
 func (a *app) contentCommand() *cobra.Command {
-	return a.noun("content", "A work on sale: its quote, another price, off sale", a.contentShow(), a.contentReprice(), a.contentRetire())
+	return a.noun("content", "A work on sale: its quote, another price, off sale, a player's token", a.contentShow(), a.contentReprice(), a.contentRetire(), a.contentSession())
 }
 
 func parseContent(s string) (ledger.ContentID, error) {
@@ -35,8 +36,12 @@ func (a *app) contentShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.print(q, "content %s, %s\ntitle   %s\nseller  %s\nprice   %d msat (version %d)\nsize    %d bytes\nsha256  %s",
-			q.Content, plain(q.Status), plain(q.Title), plain(q.Seller), q.PriceMsat, q.PriceVersion, q.Size, plain(q.SHA256))
+		units := ""
+		if q.Units > 0 {
+			units = fmt.Sprintf("\nunits   %d, each for the price; the first %d are free", q.Units, q.FreeUnits)
+		}
+		return a.print(q, "content %s, %s\ntitle   %s\nseller  %s\nprice   %d msat (version %d)%s\nsize    %d bytes\nsha256  %s",
+			q.Content, plain(q.Status), plain(q.Title), plain(q.Seller), q.PriceMsat, q.PriceVersion, units, q.Size, plain(q.SHA256))
 	})
 	cred.bindHub(c.Flags())
 	return c

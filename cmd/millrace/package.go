@@ -47,8 +47,10 @@ func (a *app) packageCommand() *cobra.Command {
 	c.Long = "Package cuts IN into units, encrypts each under a key of its own, and makes a folder that any web server can serve. Films and\n" +
 		"songs become HLS with AES-128: ffmpeg cuts them, H.264 where it has key frames, anything else is encoded anew. With --chunks\n" +
 		"IN is a folder, whose files are the parts in the order of their names, or a text, whose rows are.\n\n" +
-		"It also writes a claim, OUT.claim, which register takes together with OUT/" + media.WorkFile + ": keep it to yourself until then."
-	p.cred.bind(c.Flags())
+		"Each unit costs the price. With --offline, or when the hub does not take it, there is a claim, OUT.claim, with which register puts\n" +
+		"OUT/" + media.WorkFile + " on sale later: keep it to yourself until then."
+	p.bind(c)
+	p.bindFree(c)
 	c.Flags().StringVarP(&p.out, "out", "o", "", "the folder to make")
 	c.Flags().StringVar(&p.unit, "unit", "", "what is sold at a time: a length such as 10s, with --chunks a number of files or rows (default 10s, or 1)")
 	c.Flags().BoolVar(&p.chunks, "chunks", false, "IN is a folder of parts, or a text of rows")
@@ -77,8 +79,12 @@ func (p *packer) run(ctx context.Context, a *app, name string) error {
 		return err
 	}
 	var cl *client.Client
+	var payees []client.Payee
 	if !p.offline {
-		if cl, err = p.cred.anonymous(a); err != nil {
+		if payees, err = p.check(ctx); err != nil {
+			return err
+		}
+		if cl, _, err = p.cred.client(a); err != nil {
 			return err
 		}
 	}
@@ -93,7 +99,18 @@ func (p *packer) run(ctx context.Context, a *app, name string) error {
 	if err := p.place(); err != nil {
 		return err
 	}
-	return p.answer(a, p.work(key, origin))
+	w := p.work(key, origin)
+	if cl == nil {
+		return p.answer(a, w)
+	}
+	if err := p.register(ctx, cl, p.sealed, payees, &w.sealedWork); err != nil {
+		return fmt.Errorf("%w (%s is made; register puts it on sale, with the claim %s)", err, p.out, p.claim)
+	}
+	if err := os.Remove(p.claim); err != nil { // on sale, it has no further use
+		a.note("%v", err)
+	}
+	w.Claim = ""
+	return p.answer(a, w)
 }
 
 // source opens what is to be packaged.
@@ -212,13 +229,16 @@ func (p *packer) work(key seal.PublicKey, origin string) packaged {
 }
 
 func (p *packer) answer(a *app, w packaged) error {
-	a.note("keep %s to yourself until the work is registered: who has it and %s can register the work", w.Claim, media.WorkFile)
 	if unit, err := time.ParseDuration(w.Unit); err == nil && p.manifest.Longest() > unit+unit/2 {
 		a.note("there is a unit of %v, since the film has key frames so seldom: with --reencode each has %s", p.manifest.Longest().Round(time.Millisecond), w.Unit)
 	}
-	text := fmt.Sprintf("packaged %s: %d times %s, in %d files\ncontent %s\nclaim   %s\nnot on sale yet: millrace register --hub %s --price-msat N --title S --claim %s %s",
-		w.Out, w.Units, w.Unit, w.Files, w.Content, w.Claim, w.Origin, quote(w.Claim), quote(filepath.Join(w.Out, media.WorkFile)))
-	return a.print(w, "%s", text)
+	text := fmt.Sprintf("packaged %s: %d times %s, in %d files\ncontent %s\n", w.Out, w.Units, w.Unit, w.Files, w.Content)
+	if w.Registered {
+		return a.print(w, "%son sale at %s for %d msat a unit", text, w.Origin, w.PriceMsat)
+	}
+	a.note("keep %s to yourself until the work is registered: who has it and %s can register the work", w.Claim, media.WorkFile)
+	return a.print(w, "%sclaim   %s\nnot on sale yet: millrace register --hub %s --price-msat N --title S --claim %s %s", text,
+		w.Claim, w.Origin, quote(w.Claim), quote(filepath.Join(w.Out, media.WorkFile)))
 }
 
 // steps tells how far a work of several steps is: once a second to a terminal, and every ten seconds to anything else.

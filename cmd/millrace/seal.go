@@ -18,6 +18,7 @@ type offer struct {
 	price  msatFlag
 	title  string
 	payees []string
+	free   uint32 // units, of a work that is sold by units
 }
 
 func (o *offer) bind(c *cobra.Command) {
@@ -25,6 +26,10 @@ func (o *offer) bind(c *cobra.Command) {
 	c.Flags().Var(&o.price, "price-msat", "what a buyer pays, the hub's fee included")
 	c.Flags().StringVar(&o.title, "title", "", "what the work is called")
 	c.Flags().StringArrayVar(&o.payees, "payee", nil, "ACCOUNT=SHARE: who shares the price; may be repeated (default: the seller alone)")
+}
+
+func (o *offer) bindFree(c *cobra.Command) {
+	c.Flags().Uint32Var(&o.free, "free", 0, "how many units, from the first on, are free for everybody")
 }
 
 // check finds what the hub would refuse before a large file is read.
@@ -186,8 +191,16 @@ func (s *sealer) key(ctx context.Context, cl *client.Client) (seal.PublicKey, st
 
 // register puts a sealed work on sale.
 func (o *offer) register(ctx context.Context, cl *client.Client, s seal.Sealed, payees []client.Payee, work *sealedWork) error {
+	header, err := seal.ParseHeader(s.Header)
+	if err != nil {
+		return err
+	}
+	if units := header.Units.Count; o.free > units {
+		return usage("--free %d: the work is sold by %d units", o.free, units)
+	}
 	got, err := cl.Register(ctx, client.Offer{Header: s.Header, Commitment: s.Commitment, Title: o.title,
-		PriceMsat: ledger.Msat(o.price), Size: uint64(s.Size), SHA256: s.SHA256, Payees: payees})
+		PriceMsat: ledger.Msat(o.price), Size: uint64(s.Size), SHA256: s.SHA256, Payees: payees,
+		FreeUnits: o.free})
 	if err != nil {
 		return err
 	}
@@ -255,11 +268,16 @@ func (a *app) registerCommand() *cobra.Command {
 		if err := o.register(ctx, cl, sealed, payees, &work); err != nil {
 			return err
 		}
-		return a.print(work, "%s: content %s is on sale at %s for %d msat", plain(work.Result), work.Content, work.Origin, work.PriceMsat)
+		each := ""
+		if header.Units.Count > 0 {
+			each = " a unit"
+		}
+		return a.print(work, "%s: content %s is on sale at %s for %d msat%s", plain(work.Result), work.Content, work.Origin, work.PriceMsat, each)
 	})
 	c.Long = "Register puts IN on sale, which seal --offline or age made together with a claim. The claim proves to the hub that you sealed\n" +
 		"the file: a copy of the file alone cannot be registered. Once the work is on sale, the claim has no further use."
 	o.bind(c)
+	o.bindFree(c)
 	c.Flags().StringVar(&file, "claim", "", "the file's claim (default IN.claim, or what age left in the folder of claims)")
 	c.Flags().BoolVar(&quiet, "quiet", false, "no progress")
 	return must(c, "price-msat", "title")
