@@ -20,7 +20,11 @@ func (s *State) holder(a AccountNo) bool {
 func (s *State) auditEscrow() error {
 	var want Msat
 	for i := range s.tallies.rows {
-		want += s.tallies.at(i).Disputed
+		disputed := s.tallies.at(i).Disputed
+		if disputed > 0 && s.contents.at(i).Claim == 0 {
+			return fmt.Errorf("%d msat are disputed of content %d, which nobody claims", disputed, i)
+		}
+		want += disputed
 	}
 	if a := s.accounts.at(uint32(Escrow)); a.Available != int64(want) {
 		return fmt.Errorf("%d msat in escrow, but %d are owed", a.Available, want)

@@ -65,6 +65,14 @@ func (s *State) check(op *Op, detail []byte, now uint64) Applied {
 		return s.checkRate(op, now)
 	case OpTerms:
 		return s.checkTerms(op, detail)
+	case OpClaim:
+		return s.checkClaim(op, detail, now)
+	case OpAnswer:
+		return s.checkAnswer(op, detail, now)
+	case OpDecide:
+		return s.checkDecide(op, detail, now)
+	case OpWithdrawClaim:
+		return s.checkWithdrawClaim(op)
 	}
 	return refuse(OpMalformed)
 }
@@ -114,6 +122,14 @@ func (s *State) mutate(op *Op, detail []byte) Applied {
 		return s.rate(op)
 	case OpTerms:
 		return s.terms(op, detail)
+	case OpClaim:
+		return s.fileClaim(op, detail)
+	case OpAnswer:
+		return s.answer(op, detail)
+	case OpDecide:
+		return s.decide(op, detail)
+	case OpWithdrawClaim:
+		return s.withdrawClaim(op)
 	}
 	panic("ledger: an op that was checked has no kind")
 }

@@ -175,7 +175,7 @@ func TestCheckpoints(t *testing.T) {
 		open = append(open, ledgertest.Step{Time: testTime, Op: ledger.Op{Kind: ledger.OpOpenAccount, ID: w.newID(testTime)}})
 	}
 	w.block(open)
-	if n := save(); n != 1+3+7 {
+	if n := save(); n != 1+3+8 {
 		t.Fatalf("%d parts of a new ledger of three pages of accounts", n)
 	}
 	same("at first")

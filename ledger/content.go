@@ -25,8 +25,11 @@ type Registration struct {
 
 const registrationFixed = 32 + 32 + 32 + 48 + 8 + 1
 
-// MaxDetail is the largest detail of any op, in bytes.
-const MaxDetail = registrationFixed + 8*MaxPayees + 1 + MaxTitle
+// maxRegistration is the size of the largest registration in bytes.
+const maxRegistration = registrationFixed + 8*MaxPayees + 1 + MaxTitle
+
+// MaxDetail is the largest detail of any op, in bytes: that of a claim.
+const MaxDetail = maxClaim
 
 // AppendRegistration appends the detail of a register op. Payees and title must be within their bounds.
 func AppendRegistration(b []byte, r *Registration) []byte {
@@ -85,6 +88,7 @@ type Content struct {
 	Status       Status
 	Registered   uint64   // milliseconds since 1970
 	Seq          uint64   // of the entry that registered it
+	Claim        ClaimNo  // that which is yet to be decided; zero: none. Derived from the claims
 	body         [32]byte // digest of the registration, by which a repeat is known
 }
 
@@ -92,7 +96,7 @@ type Content struct {
 func registrationBody(op *Op, r *Registration) [32]byte {
 	plain := *r
 	plain.Wrapped = [48]byte{}
-	b := AppendOp(make([]byte, 0, 64+MaxDetail), op, nil)
+	b := AppendOp(make([]byte, 0, 64+maxRegistration), op, nil)
 	return sha256.Sum256(AppendRegistration(b, &plain))
 }
 

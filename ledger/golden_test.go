@@ -58,6 +58,10 @@ func sampleOp(k ledger.Kind) (ledger.Op, []byte) {
 		return op, ledger.AppendPayees(nil, []ledger.Payee{{Account: 16, Share: 2}, {Account: 17, Share: 1}})
 	case ledger.OpTerms:
 		return op, ledger.AppendTerms(nil, &ledger.Terms{Currency: ledger.Currency{'E', 'U', 'R'}, Copies: 2, Ends: 3, Refund: 4, Hours: 5, Units: 6, FreeUnits: 7})
+	case ledger.OpClaim:
+		return op, ledger.AppendClaim(nil, []ledger.ContentID{{1}, {2}}, &ledger.Statement{SHA256: [32]byte{3}, Text: "mine"})
+	case ledger.OpAnswer, ledger.OpDecide:
+		return op, ledger.AppendStatement(nil, &ledger.Statement{SHA256: [32]byte{4}, Text: "no"})
 	case ledger.OpRegister:
 	default:
 		return op, nil
@@ -72,6 +76,7 @@ var opSizes = [ledger.Kinds]int{
 	ledger.OpRetire: 21, ledger.OpCredit: 33, ledger.OpDebit: 33, ledger.OpHold: 29, ledger.OpCapture: 21, ledger.OpVoid: 9,
 	ledger.OpOpenTerms: 39, ledger.OpVoucher: 19, ledger.OpRenew: 13, ledger.OpSplit: 23, ledger.OpRate: 17, ledger.OpTerms: 35,
 	ledger.OpUnlockPaying: 33, ledger.OpGift: 37, ledger.OpGrant: 25, ledger.OpUnlockUnit: 37,
+	ledger.OpClaim: 27, ledger.OpAnswer: 11, ledger.OpDecide: 19, ledger.OpWithdrawClaim: 9,
 }
 
 func TestGoldenOps(t *testing.T) {
@@ -138,7 +143,7 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%s takes %d bytes, want %d", c.what, c.got, c.want)
 		}
 	}
-	if ledger.HeaderSize != 80 || ledger.MaxDetail != 482 {
+	if ledger.HeaderSize != 80 || ledger.MaxDetail != 2291 {
 		t.Errorf("header of %d bytes, detail of at most %d", ledger.HeaderSize, ledger.MaxDetail)
 	}
 	largest := 0

@@ -70,7 +70,7 @@ func (w *workbench) must(op ledger.Op, detail []byte) uint32 {
 func (w *workbench) fillID(op *ledger.Op) {
 	switch op.Kind {
 	case ledger.OpTransfer, ledger.OpOpenAccount, ledger.OpOpenChannel, ledger.OpTopUp, ledger.OpCredit, ledger.OpDebit, ledger.OpHold,
-		ledger.OpOpenTerms:
+		ledger.OpOpenTerms, ledger.OpClaim:
 		op.ID = w.newID(max(testTime, w.state.Now()))
 	}
 }

@@ -34,15 +34,15 @@ type Leg struct {
 	Amount Msat
 	From   AccountNo // whose history it is first of all
 	To     AccountNo // who is paid; of a channel's opening, top-up, renewal and end the payee, who is not; otherwise zero
-	Object uint32    // the account, channel, hold or content that the op is about; of transfers, credits and debits zero; of a rate the currency
+	Object uint32    // the account, channel, hold, content or claim that the op is about; of transfers, credits and debits zero; of a rate the currency
 	Entry  uint32    // the entry's seq is the block's first seq plus this
 	At     uint32    // where in the block's ops the op begins
 	Kind   Kind
 	Move   Move
 }
 
-// MaxLegs bounds the legs of an entry: those of a split, one for the seller, and one for each payee before and after it.
-const MaxLegs = 1 + 2*MaxPayees
+// MaxLegs bounds the legs of an entry: those of a claim's end, one for each party, for each payee, and for the hub's fee.
+const MaxLegs = 2 + MaxClaimPayees + 1
 
 // Effect is what the leg does to an account: to what it has at hand, and to what is held for it. An account may be both
 // sides: who buys what he has a share in pays himself.
@@ -87,6 +87,15 @@ func (l *Leg) Channel() ChannelNo {
 func (k Kind) Content() bool {
 	switch k {
 	case OpUnlock, OpRegister, OpReprice, OpRetire, OpSplit, OpTerms, OpUnlockPaying, OpGift, OpGrant, OpUnlockUnit:
+		return true
+	}
+	return false
+}
+
+// Claim says whether the object of the kind's legs is a claim.
+func (k Kind) Claim() bool {
+	switch k {
+	case OpClaim, OpAnswer, OpDecide, OpWithdrawClaim:
 		return true
 	}
 	return false

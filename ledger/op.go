@@ -36,6 +36,10 @@ const (
 	OpGift          Kind = 24
 	OpGrant         Kind = 25
 	OpUnlockUnit    Kind = 26
+	OpClaim         Kind = 40
+	OpAnswer        Kind = 41
+	OpDecide        Kind = 42
+	OpWithdrawClaim Kind = 43
 )
 
 // Op is what somebody asks for: a fixed-size value without pointers. Which fields a kind uses, and on disk how many bytes
@@ -68,10 +72,15 @@ const (
 //	OpGift          buyer       who owns it      maximum        price version    content      37
 //	OpGrant         seller      who owns it      -              -                content      25
 //	OpUnlockUnit    buyer       unit, from 0     maximum        price version    content      37
+//	OpClaim         claimant    -                -              answer in s      op           27 + detail
+//	OpAnswer        seller      claim            -              -                -            11 + detail
+//	OpDecide        -           claim            new price or 0 1 for, 2 against -            19 + detail
+//	OpWithdrawClaim claimant    claim            -              -                -             9
 //
 // Zero in the maximum of an unlock, a gift or a unit's unlock or in its price version means that it is not named; one of
 // the two must be. A detail travels beside the op and stands behind a uint16 of its length in a block: that of OpRegister is a Registration, that of OpOpenTerms ChannelTerms,
-// that of OpVoucher the signature, that of OpSplit the payees (see AppendPayees), that of OpTerms the Terms of a content.
+// that of OpVoucher the signature, that of OpSplit the payees (see AppendPayees), that of OpTerms the Terms of a content,
+// that of OpClaim contents and evidence (see AppendClaim), that of OpAnswer and OpDecide a Statement.
 type Op struct {
 	Kind    Kind
 	Actor   AccountNo
@@ -118,6 +127,10 @@ var kindFields = [...]uint8{
 	OpGift:          hasActor | hasTarget | hasAmount | hasVersion | hasID,
 	OpGrant:         hasActor | hasTarget | hasID,
 	OpUnlockUnit:    hasActor | hasTarget | hasAmount | hasVersion | hasID,
+	OpClaim:         hasActor | hasVersion | hasID | hasDetail,
+	OpAnswer:        hasActor | hasTarget | hasDetail,
+	OpDecide:        hasTarget | hasAmount | hasVersion | hasDetail,
+	OpWithdrawClaim: hasActor | hasTarget,
 }
 
 var kindNames = [...]string{
@@ -128,6 +141,7 @@ var kindNames = [...]string{
 	OpOpenTerms: "open_terms", OpVoucher: "voucher", OpRenew: "renew",
 	OpSplit: "split", OpRate: "rate", OpTerms: "terms",
 	OpUnlockPaying: "unlock_paying", OpGift: "gift", OpGrant: "grant", OpUnlockUnit: "unlock_unit",
+	OpClaim: "claim", OpAnswer: "answer_claim", OpDecide: "decide_claim", OpWithdrawClaim: "withdraw_claim",
 }
 
 // Kinds is one more than the largest kind: what a table by kind needs. Not all numbers below are kinds.

@@ -37,7 +37,7 @@ type Remembered struct {
 	Actor  AccountNo
 	Sum    uint64 // of the op's body
 	Seq    uint64
-	Object uint32 // the account, channel or hold that the op made or touched
+	Object uint32 // the account, channel, hold or claim that the op made or touched
 }
 
 // Owned says that an account owns a content, or a unit of it, for ever, and what was paid for that in which entry.
@@ -66,7 +66,7 @@ func (r *Record) Remembered(f func(Remembered)) {
 // remembered says whether ops of the kind carry an OpID.
 func (k Kind) remembered() bool {
 	switch k {
-	case OpTransfer, OpOpenAccount, OpOpenChannel, OpTopUp, OpCredit, OpDebit, OpHold, OpOpenTerms:
+	case OpTransfer, OpOpenAccount, OpOpenChannel, OpTopUp, OpCredit, OpDebit, OpHold, OpOpenTerms, OpClaim:
 		return true
 	}
 	return false

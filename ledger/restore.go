@@ -9,8 +9,8 @@ import (
 
 var le = binary.LittleEndian
 
-// maxPart bounds a part in bytes: a page of contents with the longest details.
-const maxPart = pageRows * (16 + 4 + 4 + 8 + 4 + 4 + 8 + 8 + 32 + 4 + MaxDetail + termsSize)
+// maxPart bounds a part in bytes: a page of the largest claims.
+const maxPart = pageRows * (claimFixed + MaxClaimContents*claimedSize + 3*(32+2+MaxStatement))
 
 // Restore reads a snapshot: all parts of one view, as WriteTo wrote them. The ledger is as it was, and the next block goes on
 // where it was taken; its ids and entitlements are in the archive, which must be attached. The error is a wrapped ErrSnapshot,
@@ -46,6 +46,7 @@ func Restore(r io.Reader, seed Seed) (*State, error) {
 	})
 	d.agreements(s)
 	d.rates(s)
+	d.claims(s)
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -64,7 +65,7 @@ func (d *decoder) header(seed Seed) *State {
 	if d.err != nil {
 		return nil
 	}
-	const fixed = headerFixed + paramsSize + 5*8 + 8*4
+	const fixed = headerFixed + paramsSize + 5*8 + 9*4
 	if len(b) < fixed || le.Uint32(b) != snapshotVersion {
 		d.corrupt("not a header of version %d", snapshotVersion)
 		return nil
@@ -85,13 +86,13 @@ func (d *decoder) header(seed Seed) *State {
 	s.ids.latest = le.Uint64(body[32:])
 	s.ids.newest, s.ids.dropped, s.owned.dropped = s.ids.latest, s.ids.latest > 0, s.unlocks > 0
 	s.accounts, s.channels, s.holds, s.contents = table[Account]{}, table[Channel]{}, table[Hold]{}, table[Content]{}
-	s.splits, s.tallies, s.agreements, s.rates = table[Split]{}, table[Tally]{}, table[agreement]{}, table[rates]{}
+	s.splits, s.tallies, s.agreements, s.rates, s.claims = table[Split]{}, table[Tally]{}, table[agreement]{}, table[rates]{}, table[*Claim]{}
 	for i, rows := range [...]*uint32{&s.accounts.rows, &s.channels.rows, &s.holds.rows, &s.contents.rows, &s.splits.rows, &s.tallies.rows,
-		&s.agreements.rows, &s.rates.rows} {
+		&s.agreements.rows, &s.rates.rows, &s.claims.rows} {
 		*rows = le.Uint32(body[40+4*i:])
 	}
 	if s.accounts.rows < uint32(FirstAccount) || s.channels.rows == 0 || s.holds.rows == 0 || s.contents.rows == 0 ||
-		s.splits.rows < s.contents.rows || s.tallies.rows != s.contents.rows || s.agreements.rows == 0 || s.rates.rows == 0 {
+		s.splits.rows < s.contents.rows || s.tallies.rows != s.contents.rows || s.agreements.rows == 0 || s.rates.rows == 0 || s.claims.rows == 0 {
 		d.corrupt("the ledger's own rows are missing")
 	}
 	if err := s.chain.load(b[fixed:]); err != nil {

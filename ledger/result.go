@@ -62,6 +62,16 @@ const (
 	RateStale       Result = 71 // the content's currency has no rate, or only one that is too old
 	PriceOutOfRange Result = 72 // above MaxMsat by the rate
 	TermsInvalid    Result = 73 // out of bounds, or contradicting each other
+
+	// Claims.
+	ClaimUnknown   Result = 85
+	ClaimInvalid   Result = 86 // no contents, one twice, of more than one seller, or with more than MaxClaimPayees payees
+	OwnContent     Result = 87 // the claimant sells it himself
+	ContentClaimed Result = 88 // a claim on it is yet to be decided: nobody else claims it, and its split stays
+	ClaimClosed    Result = 89 // withdrawn, or decided in another way
+	AnswerGiven    Result = 90 // in other words
+	AnswerLate     Result = 91 // the deadline has passed
+	ClaimPending   Result = 92 // neither answered nor past its deadline
 )
 
 var resultNames = map[Result]string{
@@ -77,6 +87,8 @@ var resultNames = map[Result]string{
 	InsufficientFunds: "insufficient_funds", SupplyExceeded: "supply_exceeded", RateExceeded: "rate_exceeded",
 	SaleEnded: "sale_ended", SoldOut: "sold_out", RateEarly: "rate_early", RateStale: "rate_stale",
 	PriceOutOfRange: "price_out_of_range", TermsInvalid: "terms_invalid", UnitUnknown: "unit_unknown",
+	ClaimUnknown: "claim_unknown", ClaimInvalid: "claim_invalid", OwnContent: "own_content", ContentClaimed: "content_claimed",
+	ClaimClosed: "claim_closed", AnswerGiven: "answer_given", AnswerLate: "answer_late", ClaimPending: "claim_pending",
 }
 
 // Results lists every result that can leave the hub, in the order of the checks.
@@ -107,14 +119,16 @@ func (r Result) Refused() bool { return r > Repeated }
 // moves on, room returns, or money comes in.
 func (r Result) Retryable() bool {
 	switch r {
-	case IDAhead, TotalAbove, InsufficientFunds, SupplyExceeded, RateExceeded, SoldOut, RateEarly, RateStale, PriceOutOfRange:
+	case IDAhead, TotalAbove, InsufficientFunds, SupplyExceeded, RateExceeded, SoldOut, RateEarly, RateStale, PriceOutOfRange,
+		ContentClaimed, ClaimPending:
 		return true
 	case Undecided, Done, Repeated,
 		OpMalformed, AmountZero, AmountTooLarge,
 		IDInvalid, IDExpired, IDReused,
 		AccountUnknown, PayeeUnknown, SameAccount, ChannelUnknown, HoldUnknown, ContentUnknown, NotPermitted, WrongMode, VoucherInvalid,
 		ContentExists, CommitmentTaken, SplitInvalid, ExpiryInvalid, ChannelClosed, ChannelExpired, HoldClosed,
-		ContentRetired, SaleEnded, TermsInvalid, UnitUnknown, TotalBelow, PriceChanged, PriceTooHigh:
+		ContentRetired, SaleEnded, TermsInvalid, UnitUnknown, TotalBelow, PriceChanged, PriceTooHigh,
+		ClaimUnknown, ClaimInvalid, OwnContent, ClaimClosed, AnswerGiven, AnswerLate:
 		return false
 	}
 	return false

@@ -47,6 +47,7 @@ func newScene(t testing.TB, p ledger.Params) *scene {
 	s.must(ledger.Op{Kind: ledger.OpSplit, Actor: s.bob, ID: s.old}, ledger.AppendPayees(nil, []ledger.Payee{{Account: s.mallory, Share: 1}, {Account: s.bob, Share: 3}}))
 	s.must(ledger.Op{Kind: ledger.OpRetire, Actor: s.bob, ID: s.old}, nil)
 	s.shop()
+	s.claimed()
 	s.spent = ledger.Op{Kind: ledger.OpTransfer, Actor: s.alice, Target: uint32(s.bob), Amount: 5, ID: s.newID(testTime)}
 	s.must(s.spent, nil)
 	if a := s.do(testTime+2000, ledger.Op{Kind: ledger.OpExpireChannel, Target: 3}, nil); a.Result() != ledger.Done {
@@ -78,7 +79,7 @@ func (s *scene) cases() map[ledger.Result]func() (ledger.Op, []byte) {
 	full := ledger.Payee{Account: bob, Share: 1}
 	again := s.spent
 	again.Amount++
-	return s.shopCases(map[ledger.Result]func() (ledger.Op, []byte){
+	return s.claimCases(s.shopCases(map[ledger.Result]func() (ledger.Op, []byte){
 		ledger.Done:            transfer(func(*ledger.Op) {}),
 		ledger.Repeated:        plain(s.spent),
 		ledger.OpMalformed:     plain(ledger.Op{Kind: ledger.OpUnlock, Actor: alice, ID: s.song}),
@@ -114,7 +115,7 @@ func (s *scene) cases() map[ledger.Result]func() (ledger.Op, []byte) {
 		}),
 		ledger.SupplyExceeded: plain(ledger.Op{Kind: ledger.OpCredit, Actor: ledger.Chain, Target: uint32(bob), Amount: ledger.MaxMsat}),
 		ledger.RateExceeded:   plain(ledger.Op{Kind: ledger.OpAdvance, Actor: bob, Target: 6, Amount: 101}),
-	})
+	}))
 }
 
 func TestEveryResult(t *testing.T) {
@@ -168,6 +169,8 @@ func TestRetryable(t *testing.T) {
 		ledger.InsufficientFunds: true, ledger.SupplyExceeded: true, ledger.RateExceeded: true,
 		ledger.SaleEnded: false, ledger.SoldOut: true, ledger.RateEarly: true, ledger.RateStale: true, ledger.PriceOutOfRange: true,
 		ledger.TermsInvalid: false, ledger.UnitUnknown: false,
+		ledger.ClaimUnknown: false, ledger.ClaimInvalid: false, ledger.OwnContent: false, ledger.ContentClaimed: true,
+		ledger.ClaimClosed: false, ledger.AnswerGiven: false, ledger.AnswerLate: false, ledger.ClaimPending: true,
 	}
 	for _, r := range ledger.Results() {
 		want, ok := retryable[r]

@@ -15,7 +15,7 @@ var ErrSnapshot = errors.New("broken snapshot")
 const (
 	partMagic       = 0x5052_4d32 // "2MRP" in little-endian
 	partFrame       = 4 + 1 + 4 + 4
-	snapshotVersion = 3
+	snapshotVersion = 6
 )
 
 // The tables of a snapshot, in the order of their parts. The header stands before them.
@@ -29,6 +29,7 @@ const (
 	tallyPart
 	agreementPart
 	ratePart
+	claimPart
 )
 
 // View is a whole ledger, frozen, but for ids and entitlements, which the archive has: taking it costs a copy of the page lists,
@@ -41,7 +42,7 @@ const (
 //
 //	kind        bytes
 //	0 header    version u32 | index u64 | 16 x (index u64, head 32) | body
-//	            body: params 20 | now u64 | seq u64 | chain time u64 | unlocks u64 | latest id u64 | rows u32 of kinds 1 to 8 |
+//	            body: params 20 | now u64 | seq u64 | chain time u64 | unlocks u64 | latest id u64 | rows u32 of kinds 1 to 9 |
 //	            state of SHA-256, the rest
 //	1 accounts  n x (available i64, held u64, opened u64, channels u32, holds u32)
 //	2 channels  n x (payer u32, payee u32, funded u64, total u64, expiry u32, status u8, mode u8, limited u8, 0)
@@ -52,6 +53,9 @@ const (
 //	6 tallies   n x (sold u32, refunded u32, income u64, disputed u64)
 //	7 terms     n x (channel u32, minute u32, per minute u64, paid u64, key 32, signature 64)
 //	8 rates     n x (currency 3, n u8, 8 x (msat u64, since u64, until u32))
+//	9 claims    n x (claimant u32, seller u32, status u8, id 16, seq u64, filed u64, deadline u64, answered u64, ended u64, price u64,
+//	            body 32, contents: n u8, n x (content u32, split u32, version u32, price u64, held u64, terms 27), evidence, answer and reason:
+//	            as in details)
 //
 // A page has 4,096 rows, the last of a table what is left. What follows the heads in the header, and all the other parts, do not
 // depend on how ops were cut into blocks: their SHA-256 is the state's digest.
@@ -65,7 +69,8 @@ func (s *State) View() *View {
 	v := &View{sums: s.chain.save()}
 	v.state = State{params: s.params, index: s.index, now: s.now, seq: s.seq, recent: s.recent, unlocks: s.unlocks,
 		accounts: s.accounts.view(), channels: s.channels.view(), holds: s.holds.view(), contents: s.contents.view(),
-		splits: s.splits.view(), tallies: s.tallies.view(), agreements: s.agreements.view(), rates: s.rates.view()}
+		splits: s.splits.view(), tallies: s.tallies.view(), agreements: s.agreements.view(), rates: s.rates.view(),
+		claims: s.claims.view()}
 	v.state.chain.time, v.state.ids.latest = s.chain.time, s.ids.latest
 	return v
 }
@@ -82,6 +87,7 @@ func (s *State) Checkpoint() *View {
 	s.tallies.clean()
 	s.agreements.clean()
 	s.rates.clean()
+	s.claims.clean()
 	return v
 }
 
@@ -147,6 +153,7 @@ func (v *View) Parts(changed bool, f func(key, part []byte) error) error {
 		}
 		return b
 	})
+	encodePages(e, claimPart, &s.claims, appendClaimRow)
 	return e.err
 }
 
@@ -188,7 +195,7 @@ func (v *View) header(b []byte) []byte {
 		b = le.AppendUint64(b, n)
 	}
 	for _, n := range [...]uint32{s.accounts.rows, s.channels.rows, s.holds.rows, s.contents.rows, s.splits.rows, s.tallies.rows,
-		s.agreements.rows, s.rates.rows} {
+		s.agreements.rows, s.rates.rows, s.claims.rows} {
 		b = le.AppendUint32(b, n)
 	}
 	return append(b, v.sums...)
@@ -206,6 +213,24 @@ func appendContent(b []byte, c *Content) []byte {
 	b = AppendRegistration(le.AppendUint32(b, 0), &r)
 	le.PutUint32(b[at:], uint32(len(b)-at-4))
 	return AppendTerms(b, &c.Terms)
+}
+
+func appendClaimRow(b []byte, row **Claim) []byte {
+	c := *row
+	b = le.AppendUint32(le.AppendUint32(b, uint32(c.Claimant)), uint32(c.Seller))
+	b = append(append(b, byte(c.Status)), c.ID[:]...)
+	for _, n := range [...]uint64{c.Seq, c.Filed, c.Deadline, c.Answered, c.Ended, uint64(c.Price)} {
+		b = le.AppendUint64(b, n)
+	}
+	b = append(append(b, c.body[:]...), byte(len(c.Contents)))
+	for _, p := range c.Contents {
+		b = le.AppendUint32(le.AppendUint32(le.AppendUint32(b, p.Content), p.Split), p.PriceVersion)
+		b = le.AppendUint64(le.AppendUint64(b, uint64(p.Price)), uint64(p.Held))
+		b = AppendTerms(b, &p.Terms)
+	}
+	b = AppendStatement(b, &c.Evidence)
+	b = AppendStatement(b, &c.Answer)
+	return AppendStatement(b, &c.Reason)
 }
 
 // encoder makes parts, one at a time in one buffer.

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// MaxSplits bounds how often the split of one content can be set, the first at its registration counted.
+// MaxSplits bounds how often sellers can set the split of one content, the first at its registration counted.
 const MaxSplits = 1000
 
 // Split says who gets what share of a content's price, from when.
@@ -75,10 +75,12 @@ func (s *State) checkSplit(op *Op, detail []byte) Applied {
 	switch {
 	case slices.Equal(now.Payees, payees):
 		return Applied{result: Repeated, seq: now.Seq, object: now.Number}
-	case !splitOK(payees) || now.Number == MaxSplits:
+	case !splitOK(payees) || now.Number >= MaxSplits:
 		return refuse(SplitInvalid)
 	case c.Status != Open:
 		return refuse(ContentRetired)
+	case c.Claim != 0:
+		return refuse(ContentClaimed)
 	}
 	return Applied{}
 }

@@ -94,6 +94,7 @@ type State struct {
 
 	agreements table[agreement] // of the channels that have terms, in the order of their numbers; row 0 is nobody's
 	rates      table[rates]     // by currency; row 0 is nobody's
+	claims     table[*Claim]    // by ClaimNo; row 0 is nobody's
 	unlocks    uint64           // contents owned, each owner counted
 
 	// The newest of what is remembered for repeats; the archive has the rest.
@@ -105,6 +106,7 @@ type State struct {
 	contentByID  map[ContentID]uint32
 	contentByKey map[[32]byte]uint32
 	ratesOf      map[Currency]uint32
+	claimBook    claimBook
 
 	some [warmOps]decoded // Apply's own
 	legs []Leg            // of the last block
@@ -127,6 +129,7 @@ func New(params Params, seed Seed) *State {
 		contentByID:  make(map[ContentID]uint32),
 		contentByKey: make(map[[32]byte]uint32),
 		ratesOf:      make(map[Currency]uint32),
+		claimBook:    newClaimBook(),
 	}
 	for range FirstAccount {
 		s.accounts.add()
@@ -138,6 +141,8 @@ func New(params Params, seed Seed) *State {
 	s.tallies.add()
 	s.agreements.add()
 	s.rates.add()
+	_, nobodys := s.claims.add()
+	*nobodys = &Claim{}
 	s.recent[MaxInFlight-1] = parent{0, s.chain.sum()}
 	return s
 }

@@ -151,7 +151,7 @@ func (tr *transcript) op(d *datadriven.TestData) (ledger.Op, []byte) {
 			op.Actor = tr.account(d, name)
 		}
 	}
-	for _, what := range []string{"channel", "hold"} {
+	for _, what := range []string{"channel", "hold", "claim"} {
 		if name := tr.word(d, what); name != "" {
 			op.Target = tr.objects[name]
 		}
@@ -175,6 +175,8 @@ func (tr *transcript) op(d *datadriven.TestData) (ledger.Op, []byte) {
 		op.Amount = ledger.Msat(tr.number(d, "msat", 0))
 		op.Version = tr.currency(d).Version()
 		op.Target = uint32((testTime + tr.number(d, "until_ms", 0)) / 1000)
+	case ledger.OpClaim, ledger.OpAnswer, ledger.OpDecide:
+		detail = tr.claim(d, &op)
 	case ledger.OpReprice:
 		op.Amount = ledger.Msat(tr.number(d, "price", 0))
 	case ledger.OpAdvance:

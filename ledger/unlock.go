@@ -129,10 +129,10 @@ func (s *State) opened(op *Op, no uint32, c *Content) Applied {
 			return refuse(r)
 		}
 		if unit == 0 {
-			return Applied{}
+			break
 		}
 	}
-	if unit <= c.Terms.FreeUnits {
+	if unit != 0 && unit <= c.Terms.FreeUnits || owner == c.Seller { // by a claim, perhaps: he never bought it
 		return a
 	}
 	return Applied{}
@@ -149,19 +149,22 @@ func (op *Op) opens() Kind {
 	return 0
 }
 
-// unlock takes the price from the buyer, the hub's fee first, the rest to the payees by their shares: one entry.
+// unlock takes the price from the buyer, the hub's fee first, the rest to the payees by their shares: one entry. While a
+// claim on the content is yet to be decided, all goes into escrow.
 func (s *State) unlock(op *Op) Applied {
 	no, c := s.content(op.ID)
 	price, rate, _ := s.price(c, s.now)
 	if op.Kind == OpUnlockPaying {
 		price = op.Amount
 	}
-	fee := FeeOf(price, s.params.FeePPM)
-	s.pay(op, no, Fees, fee)
-	var parts [MaxPayees]Msat
-	split(price-fee, c.Payees, &parts)
-	for i, p := range c.Payees {
-		s.pay(op, no, p.Account, parts[i])
+	t := s.tallies.edit(no)
+	t.Sold++
+	t.Income += price
+	if c.Claim != 0 {
+		s.pay(op, no, Escrow, price)
+		t.Disputed += price
+	} else {
+		s.share(op, no, c, price)
 	}
 	if rate != 0 {
 		s.leg(Leg{Kind: op.Kind, Move: MoveRate, From: op.Actor, Object: no, Amount: rate})
@@ -170,15 +173,23 @@ func (s *State) unlock(op *Op) Applied {
 	if owner != op.Actor || unit != 0 {
 		s.leg(Leg{Kind: op.Kind, Move: MoveOwned, From: owner, Object: no, Amount: Msat(unit)})
 	}
-	t := s.tallies.edit(no)
-	t.Sold++
-	t.Income += price
 	a := s.entry(price, no)
 	if a.kind = op.opens(); unit != 0 {
 		a.unit = unit - 1
 	}
 	s.own(Owned{Account: owner, Content: no, Unit: unit, Seq: a.seq, Paid: price})
 	return a
+}
+
+// share pays the hub and the payees.
+func (s *State) share(op *Op, no uint32, c *Content, price Msat) {
+	fee := FeeOf(price, s.params.FeePPM)
+	s.pay(op, no, Fees, fee)
+	var parts [MaxPayees]Msat
+	split(price-fee, c.Payees, &parts)
+	for i, p := range c.Payees {
+		s.pay(op, no, p.Account, parts[i])
+	}
 }
 
 // pay is one part of an unlock.

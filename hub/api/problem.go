@@ -107,6 +107,14 @@ var refusals = map[ledger.Result]struct {
 	ledger.RateStale:         {503, "the hub has no rate of the currency, or only an old one"},
 	ledger.PriceOutOfRange:   {409, "the price is above 21 million bitcoin by the present rate"},
 	ledger.TermsInvalid:      {422, "the terms are out of bounds, or contradict each other"},
+	ledger.ClaimUnknown:      {404, "there is no such claim"},
+	ledger.ClaimInvalid:      {422, "want 1 to 16 different contents of one seller, with at most 64 payees together"},
+	ledger.OwnContent:        {409, "the claimant sells it himself"},
+	ledger.ContentClaimed:    {409, "a claim on the content is yet to be decided"},
+	ledger.ClaimClosed:       {409, "the claim was withdrawn, or decided in another way"},
+	ledger.AnswerGiven:       {409, "the claim was answered in other words"},
+	ledger.AnswerLate:        {410, "the time to answer has run out"},
+	ledger.ClaimPending:      {409, "the seller can still answer: decide it when he has, or after the deadline"},
 }
 
 // refusal is the problem of a refused op.

@@ -92,6 +92,8 @@ func appendHead(b []byte, seq, time uint64, kind ledger.Kind, object uint32, con
 			return b
 		}
 		b = append(append(b, `,"object":"`...), ledger.CurrencyOf(object).String()...)
+	case kind.Claim():
+		b = ledger.ClaimNo(object).Append(append(b, `,"object":"`...))
 	case kind.Content():
 		id, ok := contents(object)
 		if !ok {

@@ -27,6 +27,8 @@ func TestLines(t *testing.T) {
 			`{"seq":8,"time":1,"kind":"unlock","object":"ab000000000000000000000000000001","change_msat":-9,"held_change_msat":0,"balance_msat":86,"held_msat":10}`},
 		{ledger.Line{Seq: 8, Time: 1, Kind: ledger.OpRetire, Object: 100}, false,
 			`{"seq":8,"time":1,"kind":"retire","change_msat":0,"held_change_msat":0,"balance_msat":0,"held_msat":0}`},
+		{ledger.Line{Seq: 8, Time: 1, Kind: ledger.OpAnswer, Object: 1}, false,
+			`{"seq":8,"time":1,"kind":"answer_claim","object":"` + ledger.ClaimNo(1).String() + `","change_msat":0,"held_change_msat":0,"balance_msat":0,"held_msat":0}`},
 		{ledger.Line{Seq: 9, Time: 2, Kind: ledger.OpHold, Object: 1, Change: [2]int64{-6, 6}, After: [2]int64{80, 16}}, false,
 			`{"seq":9,"time":2,"kind":"hold","object":"` + ledger.HoldNo(1).String() + `","change_msat":-6,"held_change_msat":6,"balance_msat":80,"held_msat":16}`},
 		{ledger.Line{Seq: 1, Time: 2, Kind: ledger.OpOpenAccount, Object: 16, ID: id}, false,

@@ -135,7 +135,7 @@ func (a *auditor) once(op ledger.Op, seq uint64) error {
 
 func remembered(k ledger.Kind) bool {
 	return slices.Contains([]ledger.Kind{ledger.OpTransfer, ledger.OpOpenAccount, ledger.OpOpenChannel, ledger.OpTopUp,
-		ledger.OpCredit, ledger.OpDebit, ledger.OpHold, ledger.OpOpenTerms}, k)
+		ledger.OpCredit, ledger.OpDebit, ledger.OpHold, ledger.OpOpenTerms, ledger.OpClaim}, k)
 }
 
 // legs gives the entries after a seq their legs, and adds them up.

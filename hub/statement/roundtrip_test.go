@@ -41,6 +41,8 @@ func asRead(l *ledger.Line) read {
 		r.object = ledger.HoldNo(l.Object).String()
 	case l.Kind == ledger.OpRate:
 		r.object = ledger.CurrencyOf(l.Object).String()
+	case l.Kind.Claim():
+		r.object = ledger.ClaimNo(l.Object).String()
 	case l.Kind.Content():
 		r.object = fmt.Sprint(l.Object)
 		if id, ok := contents(l.Object); ok {

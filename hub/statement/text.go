@@ -57,7 +57,7 @@ func appendTime(b []byte, millis uint64) []byte {
 	return time.UnixMilli(int64(millis)).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
 }
 
-// appendObject appends the text form of what a line's entry is about: an account, channel, hold or content; of others nothing.
+// appendObject appends the text form of what a line's entry is about: an account, channel, hold, content or claim; of others nothing.
 func (h *Header) appendObject(b []byte, l *ledger.Line) []byte {
 	if l.Object == 0 {
 		return b
@@ -69,6 +69,9 @@ func (h *Header) appendObject(b []byte, l *ledger.Line) []byte {
 			}
 		}
 		return strconv.AppendUint(b, uint64(l.Object), 10)
+	}
+	if l.Kind.Claim() {
+		return ledger.ClaimNo(l.Object).Append(b)
 	}
 	switch l.Kind {
 	case ledger.OpRate:

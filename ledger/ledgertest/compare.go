@@ -40,6 +40,9 @@ func (m *Model) Compare(s *ledger.State) error {
 	if err := m.compareRates(s); err != nil {
 		return err
 	}
+	if err := m.compareClaims(s); err != nil {
+		return err
+	}
 	return m.compareContents(s)
 }
 
@@ -71,7 +74,7 @@ func (m *Model) compareContents(s *ledger.State) error {
 			status = ledger.Closed
 		}
 		if !ok || got.Seller != c.seller || got.Price != c.price || got.PriceVersion != c.version || got.Status != status ||
-			got.Registered != c.at || got.Terms != c.terms || got.Seq != c.seq || !reflect.DeepEqual(got.Registration, c.present()) {
+			got.Registered != c.at || got.Terms != c.terms || got.Claim != ledger.ClaimNo(c.claim) || got.Seq != c.seq || !reflect.DeepEqual(got.Registration, c.present()) {
 			return fmt.Errorf("content %d: ledger %+v, model %+v", i+1, got, *c)
 		}
 		if err := m.compareSales(s, uint32(i+1)); err != nil {
@@ -79,6 +82,7 @@ func (m *Model) compareContents(s *ledger.State) error {
 		}
 		for no := range m.available {
 			bought, owns := m.owners[ownership{no, uint32(i + 1), whole}]
+			owns = owns || no == c.seller
 			op := ledger.Op{Kind: ledger.OpUnlock, Actor: no, ID: c.id, Amount: ledger.MaxMsat}
 			a := s.Check(&op, nil, m.Now)
 			if owns != (a.Result() == ledger.Repeated) || owns && (a.Seq() != bought.seq || a.Amount() != bought.paid) {

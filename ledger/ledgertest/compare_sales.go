@@ -34,6 +34,9 @@ func (m *Model) tally(no uint32) (want ledger.Tally) {
 		if b.content == no {
 			want.Sold++
 			want.Income += b.paid
+			if b.claim != 0 && m.claims[b.claim].Status.Pending() {
+				want.Disputed += b.paid
+			}
 		}
 	}
 	return want

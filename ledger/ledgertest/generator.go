@@ -157,6 +157,10 @@ func (g *Generator) op() (ledger.Op, []byte) {
 		if g.rng.IntN(6) == 0 {
 			op.Amount = ledger.MaxMsat
 		}
+	case ledger.OpClaim:
+		detail = g.claim(&op)
+	case ledger.OpAnswer, ledger.OpDecide, ledger.OpWithdrawClaim:
+		detail = g.onClaim(&op)
 	default:
 		g.onContent(&op)
 	}
@@ -170,6 +174,7 @@ var kinds = [ledger.Kinds]int{
 	ledger.OpRetire: 1, ledger.OpCredit: 12, ledger.OpDebit: 4, ledger.OpHold: 6, ledger.OpCapture: 6, ledger.OpVoid: 3,
 	ledger.OpOpenTerms: 5, ledger.OpVoucher: 7, ledger.OpRenew: 3, ledger.OpSplit: 4, ledger.OpRate: 10, ledger.OpTerms: 8,
 	ledger.OpUnlockPaying: 3, ledger.OpGift: 3, ledger.OpGrant: 2, ledger.OpUnlockUnit: 6,
+	ledger.OpClaim: 5, ledger.OpAnswer: 3, ledger.OpDecide: 5, ledger.OpWithdrawClaim: 1,
 }
 
 func (g *Generator) kind() ledger.Kind {

@@ -22,6 +22,7 @@ type Model struct {
 	owners    map[ownership]purchase
 	bought    []bought
 	rates     map[ledger.Currency][]ledger.Rate // all there ever were
+	claims    []*claim                          // by number, from 1
 	ids       map[sentID]remembered
 }
 
@@ -58,6 +59,8 @@ type content struct {
 	at      uint64
 	splits  []ledger.Split // the last one counts
 	terms   ledger.Terms
+	claim   int // that which is yet to be decided, or zero
+	by      ledger.AccountNo
 	ledger.Registration
 }
 
@@ -79,6 +82,7 @@ type purchase struct {
 type bought struct {
 	content uint32
 	paid    ledger.Msat
+	claim   int // that which was yet to be decided, or zero
 }
 
 // sentID is an op's id with who sent it: an id counts for its sender alone.
@@ -89,7 +93,7 @@ type sentID struct {
 
 type remembered struct {
 	op      ledger.Op
-	detail  string // of a channel's opening
+	detail  string // of a channel's opening, and of a claim
 	outcome Outcome
 }
 
@@ -101,7 +105,7 @@ func NewModel(p ledger.Params) *Model {
 			ledger.Fees: 0, ledger.Dev: 0, ledger.Lightning: 0, ledger.Chain: 0, ledger.Escrow: 0, ledger.Market: 0,
 		},
 		opened:   map[ledger.AccountNo]uint64{},
-		channels: []*channel{nil}, holds: []*hold{nil}, contents: []*content{nil},
+		channels: []*channel{nil}, holds: []*hold{nil}, contents: []*content{nil}, claims: []*claim{nil},
 		owners: map[ownership]purchase{},
 		rates:  map[ledger.Currency][]ledger.Rate{},
 		ids:    map[sentID]remembered{},
@@ -162,10 +166,18 @@ func (m *Model) note(op ledger.Op, detail []byte, o Outcome) {
 		m.owners[ownership{ledger.AccountNo(op.Target), o.Object, whole}] = purchase{seq: o.Seq}
 	case ledger.OpUnlock, ledger.OpUnlockPaying, ledger.OpGift, ledger.OpUnlockUnit:
 		m.owners[m.wanted(op, o.Object)] = purchase{seq: o.Seq, paid: o.Amount}
-		m.bought = append(m.bought, bought{o.Object, o.Amount})
+		m.bought = append(m.bought, bought{o.Object, o.Amount, m.contents[o.Object].claim})
 	case ledger.OpSplit:
 		c := m.contents[m.numberOf(op.ID)]
 		c.splits[len(c.splits)-1].Seq = o.Seq
+	case ledger.OpClaim:
+		m.claims[o.Object].Seq = o.Seq
+	case ledger.OpDecide:
+		for _, no := range m.claims[o.Object].about() {
+			if c := m.contents[no]; op.Version == ledger.ForClaimant {
+				c.splits[len(c.splits)-1].Seq = o.Seq
+			}
+		}
 	}
 	if hasID(op.Kind) {
 		m.ids[sentID{op.ID, op.Actor}] = remembered{op, string(detail), o}
@@ -174,7 +186,7 @@ func (m *Model) note(op ledger.Op, detail []byte, o Outcome) {
 
 func hasID(k ledger.Kind) bool {
 	return slices.Contains([]ledger.Kind{ledger.OpTransfer, ledger.OpOpenAccount, ledger.OpOpenChannel, ledger.OpTopUp,
-		ledger.OpCredit, ledger.OpDebit, ledger.OpHold, ledger.OpOpenTerms}, k)
+		ledger.OpCredit, ledger.OpDebit, ledger.OpHold, ledger.OpOpenTerms, ledger.OpClaim}, k)
 }
 
 // numberOf is the number of a content, or less than zero.

@@ -15,7 +15,7 @@ const maxMsat = 2_100_000_000_000_000_000
 func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 	r := &ruling{wins: states}
 	if hasAmount(op.Kind) {
-		r.when(op.Amount == 0 && !mayNameVersion(op.Kind), ledger.AmountZero)
+		r.when(op.Amount == 0 && !mayNameVersion(op.Kind) && op.Kind != ledger.OpDecide, ledger.AmountZero)
 		r.when(op.Amount > maxMsat, ledger.AmountTooLarge)
 	}
 	if hasID(op.Kind) {
@@ -54,6 +54,10 @@ func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 		m.buy(r, op)
 	case ledger.OpGrant:
 		m.grant(r, op)
+	case ledger.OpClaim:
+		m.fileClaim(r, op, detail)
+	case ledger.OpAnswer, ledger.OpDecide, ledger.OpWithdrawClaim:
+		m.useClaim(r, op, detail)
 	default:
 		r.when(true, ledger.OpMalformed)
 	}
@@ -63,7 +67,8 @@ func (m *Model) rule(op ledger.Op, detail []byte) *ruling {
 func hasAmount(k ledger.Kind) bool {
 	switch k {
 	case ledger.OpOpenAccount, ledger.OpCloseChannel, ledger.OpExpireChannel, ledger.OpRetire, ledger.OpVoid,
-		ledger.OpRenew, ledger.OpSplit, ledger.OpGrant:
+		ledger.OpRenew, ledger.OpSplit, ledger.OpGrant,
+		ledger.OpClaim, ledger.OpAnswer, ledger.OpWithdrawClaim:
 		return false
 	}
 	return true

@@ -39,6 +39,9 @@ func (m *Model) buy(r *ruling, op ledger.Op) {
 		price = op.Amount
 	}
 	r.when(m.holder(op.Actor) && m.poor(op.Actor, price), ledger.InsufficientFunds)
+	if want.account == c.seller {
+		r.repeat = &Outcome{Object: uint32(no)}
+	}
 	if want.unit == whole {
 		r.when(c.terms.Units > 0, ledger.UnitUnknown)
 	} else {
@@ -54,7 +57,11 @@ func (m *Model) buy(r *ruling, op ledger.Op) {
 		r.repeat = &Outcome{Seq: p.seq, Amount: p.paid, Object: uint32(no)}
 	}
 	r.effect = func() Outcome {
-		m.share(op.Actor, price, c.payees())
+		if c.claim != 0 {
+			m.pay(op.Actor, ledger.Escrow, price)
+		} else {
+			m.share(op.Actor, price, c.payees())
+		}
 		return Outcome{Amount: price, Object: uint32(no)}
 	}
 }

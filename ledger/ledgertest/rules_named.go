@@ -139,7 +139,7 @@ func (m *Model) register(r *ruling, op ledger.Op, detail []byte) {
 		r.when(c.Commitment == reg.Commitment, ledger.CommitmentTaken)
 	}
 	r.effect = func() Outcome {
-		m.contents = append(m.contents, &content{id: op.ID, seller: op.Actor, price: op.Amount, first: op.Amount, version: 1,
+		m.contents = append(m.contents, &content{id: op.ID, seller: op.Actor, by: op.Actor, price: op.Amount, first: op.Amount, version: 1,
 			at: m.Now, Registration: reg, splits: []ledger.Split{{Content: uint32(len(m.contents)), Number: 1, Since: m.Now, Payees: reg.Payees}}})
 		return Outcome{Object: uint32(len(m.contents) - 1)}
 	}
@@ -147,7 +147,7 @@ func (m *Model) register(r *ruling, op ledger.Op, detail []byte) {
 
 // same says whether a registration is the one that made the content. The wrapped key may differ.
 func (c *content) same(op ledger.Op, reg ledger.Registration) bool {
-	return c.seller == op.Actor && c.first == op.Amount && c.Commitment == reg.Commitment &&
+	return c.by == op.Actor && c.first == op.Amount && c.Commitment == reg.Commitment &&
 		c.HeaderSHA256 == reg.HeaderSHA256 && c.FileSHA256 == reg.FileSHA256 && c.Size == reg.Size &&
 		slices.Equal(c.Payees, reg.Payees) && c.Title == reg.Title
 }

@@ -59,7 +59,8 @@ func (m *Model) split(r *ruling, op ledger.Op, detail []byte) {
 	r.when(op.Actor != c.seller, ledger.NotPermitted)
 	r.when(c.retired, ledger.ContentRetired)
 	last := c.splits[len(c.splits)-1]
-	r.when(len(c.splits) == ledger.MaxSplits, ledger.SplitInvalid)
+	r.when(len(c.splits) >= ledger.MaxSplits, ledger.SplitInvalid)
+	r.when(c.claim != 0, ledger.ContentClaimed)
 	if slices.Equal(last.Payees, payees) {
 		r.repeat = &Outcome{Seq: last.Seq, Object: last.Number}
 	}

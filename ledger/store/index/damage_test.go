@@ -11,7 +11,7 @@ import (
 
 // TestDamage flips bits in every table. Whoever reads is told, and gets nothing wrong.
 func TestDamage(t *testing.T) {
-	l, fs := newLog(t, 4, 300), vfs.NewCrashableMem()
+	l, fs := newLog(t, 4, 500), vfs.NewCrashableMem()
 	o := Options{Dir: "index", FS: fs, SegmentEntries: 40, Notary: leafOf}
 	x := openIndex(t, o)
 	for i := range l.records {
@@ -61,7 +61,7 @@ func (l *log) readAll(t *testing.T, o Options) error {
 
 // TestOtherLog: what does not follow the index is not appended.
 func TestOtherLog(t *testing.T) {
-	l, other := newLog(t, 1, 100), newLog(t, 2, 100)
+	l, other := newLog(t, 1, 200), newLog(t, 2, 100)
 	middle := len(l.records) / 2
 	for what, r := range map[string]*ledger.Record{
 		"the same block, another head": {Index: l.records[middle-1].Index, First: 1},

@@ -63,7 +63,7 @@ func (l *log) follow(r *ledger.Record) {
 		op, _ := r.Op(&own.Legs[at])
 		switch op.Kind {
 		case ledger.OpTransfer, ledger.OpOpenAccount, ledger.OpOpenChannel, ledger.OpTopUp, ledger.OpCredit, ledger.OpDebit, ledger.OpHold,
-			ledger.OpOpenTerms:
+			ledger.OpOpenTerms, ledger.OpClaim:
 			e.ID = op.ID
 		}
 		l.entries = append(l.entries, e)

@@ -16,7 +16,7 @@ import (
 
 // TestBackpressure: when tables cannot be written, Append waits once two segments wait, and goes on when they can.
 func TestBackpressure(t *testing.T) {
-	l := newLog(t, 8, 400)
+	l := newLog(t, 8, 1000)
 	var full atomic.Bool
 	o := Options{SegmentEntries: 20, FS: errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if full.Load() && op.Kind == errorfs.OpCreate {
@@ -131,7 +131,7 @@ func (l *log) sees(x *Index, last watermark) error {
 // TestOldIDs: ids that are too old at a checkpoint are dropped, the others are not; and none is before.
 func TestOldIDs(t *testing.T) {
 	const keep = 60_000
-	l := newLog(t, 11, 1500)
+	l := newLog(t, 12, 1500)
 	x := openIndex(t, Options{FS: vfs.NewMem(), SegmentEntries: 30, IDKeep: keep})
 	for i := range l.records {
 		x.Append(&l.records[i])
