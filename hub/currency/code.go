@@ -3,8 +3,10 @@
 package currency
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -36,6 +38,17 @@ func Parse(text string) (Code, error) {
 		return Code{}, fmt.Errorf("%w: %q", ErrUnknown, text[:min(len(text), 16)])
 	}
 	return Code([]byte(text)), nil
+}
+
+// All are the currencies, in the order of their letters.
+func All() (all []Code) {
+	for _, row := range codes {
+		for letters := range strings.FieldsSeq(row.letters) {
+			all = append(all, Code([]byte(letters)))
+		}
+	}
+	slices.SortFunc(all, func(a, b Code) int { return bytes.Compare(a[:], b[:]) })
+	return all
 }
 
 // String is the letters; of no currency, it is empty.

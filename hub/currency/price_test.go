@@ -23,8 +23,9 @@ func TestCodes(t *testing.T) {
 			t.Errorf("the codes with %d decimals are not apart by one space each", row.decimals)
 		}
 	}
-	if len(seen) < 150 {
-		t.Errorf("%d currencies", len(seen))
+	all := All()
+	if len(seen) < 150 || len(all) != len(seen) || all[0].String() != "AED" || all[len(all)-1].String() != "ZWG" {
+		t.Errorf("%d currencies, and a list of %d: %v", len(seen), len(all), all)
 	}
 	for _, text := range []string{"", "E", "EU", "EURO", "eur", "E R", "D A", "XXX", "XTS", "ED ", " AE", "€", "BTC", strings.Repeat("EUR", 1000)} {
 		if c, err := Parse(text); !errors.Is(err, ErrUnknown) || len(err.Error()) > 100 {

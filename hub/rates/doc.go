@@ -11,7 +11,11 @@
 // then becomes stale by itself, and nothing is sold in that currency until there is one again.
 package rates
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/millrace/millrace/hub/currency"
+)
 
 // Why there is no new rate.
 var (
@@ -23,10 +27,10 @@ var (
 // The bounds. All sources together keep a reading each for a currency: some 100 KiB at most.
 const (
 	MaxSources    = 16
-	MaxCurrencies = 32      // of a source
-	MaxAnswer     = 256_000 // bytes of a file, or of an answer to one request
-	MaxRate       = 1<<63 - 1
-	maxPath       = 256 // bytes of a JSON path
+	MaxCurrencies = 32                         // of a source
+	MaxAnswer     = 256_000                    // bytes of a file, or of an answer to one request
+	MaxRate       = uint64(currency.MaxAmount) // what the ledger takes: all the bitcoin there can be, for a million units
+	maxPath       = 256                        // bytes of a JSON path
 	maxURL        = 1024
 	maxError      = 200 // bytes of an error that is kept
 )

@@ -7,12 +7,32 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/millrace/millrace/hub/currency"
 )
+
+// ReadFile reads what units of currencies cost in msat, for a million each, from a file as a source has it: for the codes that it is asked
+// about, all of them, or of a file of lines, without codes, for all that it names.
+func ReadFile(file string, gives Direction, codes ...currency.Code) (map[currency.Code]uint64, error) {
+	s := Source{File: file, Gives: gives, Currencies: codes, Path: placeholder}
+	found, err := s.readFile(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	all := make(map[currency.Code]uint64)
+	for _, r := range found {
+		all[r.currency] = nearest(r.msat)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s: there is no rate in it", file)
+	}
+	return all, nil
+}
 
 // readFile reads a file of JSON or of lines. Its time is when it was last changed, unless it says one: so what nobody writes any more
 // becomes stale, and is no second word for itself.
@@ -73,7 +93,11 @@ func (s *Source) readLines(text string, changed time.Time) (found []reading, err
 		}
 		lines[r.currency] = r
 	}
-	for _, code := range s.Currencies {
+	codes := s.Currencies
+	if len(codes) == 0 {
+		codes = slices.Collect(maps.Keys(lines))
+	}
+	for _, code := range codes {
 		if r := lines[code]; r.msat != nil {
 			found = append(found, r)
 		} else if len(errs) == 0 {

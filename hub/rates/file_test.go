@@ -70,3 +70,30 @@ func TestFileThatIsNone(t *testing.T) {
 		t.Fatal("reading a pipe waits")
 	}
 }
+
+func TestReadFile(t *testing.T) {
+	clock, file := newDial(), inTemp(t, "rates")
+	clock.file(t, file, "EUR 65000\nJPY 10000000 # yen\n")
+	found, err := ReadFile(file, PerBitcoin)
+	if err != nil || len(found) != 2 || found[list(t, "EUR")[0]] != priced(65000) || found[list(t, "JPY")[0]] != priced(10_000_000) {
+		t.Errorf("%v, %v", found, err)
+	}
+	for _, c := range []struct{ text, err string }{
+		{"EUR 65000\nJPY many", "line 2"}, {"", "there is no rate in it"}, {`{"EUR":65000}`, "there is no rate in it"},
+	} {
+		clock.file(t, file, c.text)
+		if found, err := ReadFile(file, PerBitcoin); err == nil || !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%q: %v, %v", c.text, found, err)
+		}
+	}
+	clock.file(t, file, `{"EUR":65000,"USD":1}`)
+	if found, err = ReadFile(file, PerBitcoin, list(t, "EUR")...); err != nil || len(found) != 1 || found[list(t, "EUR")[0]] != priced(65000) {
+		t.Errorf("%v, %v", found, err)
+	}
+	if text := PricePerBitcoin(priced(65000)); text != "65000.00" {
+		t.Error(text)
+	}
+	if msat, err := Parse("65000", PerBitcoin); err != nil || msat != priced(65000) {
+		t.Errorf("%d, %v", msat, err)
+	}
+}

@@ -77,6 +77,20 @@ func (d Direction) rate(text string) (*big.Rat, error) {
 	return n, nil
 }
 
+// Parse reads a number as a source gives it: msat for a million units, 1 to MaxRate.
+func Parse(text string, gives Direction) (uint64, error) {
+	n, err := gives.rate(text)
+	if err != nil {
+		return 0, err
+	}
+	return nearest(n), nil
+}
+
+// PricePerBitcoin is a rate the other way round, for people: how many units a bitcoin costs, to two decimals.
+func PricePerBitcoin(msat uint64) string {
+	return new(big.Rat).SetFrac(big.NewInt(millionBitcoins), new(big.Int).SetUint64(max(msat, 1))).FloatString(2)
+}
+
 // nearest is the whole number next to a positive one, the higher of two; of one that has no place in it, MaxRate+1.
 func nearest(n *big.Rat) uint64 {
 	twice := new(big.Int).Lsh(n.Num(), 1)
