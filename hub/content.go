@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/millrace/millrace/hub/currency"
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger"
 )
@@ -19,7 +20,8 @@ type Offer struct {
 	Header     []byte   // the sealed file's age header
 	Commitment [32]byte // to the file key: see seal.Commitment
 	Title      string
-	Price      ledger.Msat
+	Price      ledger.Msat    // msat, or millionths of a unit of Currency
+	Currency   currency.Code  // none: msat
 	Size       uint64         // bytes of the sealed file
 	FileSHA256 [32]byte       // of the sealed file
 	Payees     []ledger.Payee // empty: all to the seller
@@ -61,14 +63,22 @@ func (h *Hub) Register(o Offer) (ledger.ContentID, ledger.Applied, error) {
 		return header.Content, ledger.Applied{}, fmt.Errorf("%w: at most %d payees, and a title of 1 to %d bytes of UTF-8 without control characters",
 			ErrOffer, ledger.MaxPayees, ledger.MaxTitle)
 	}
+	if refused := h.priceable(currency.Price{Currency: o.Currency, Amount: uint64(o.Price)}); refused != ledger.Undecided {
+		return header.Content, ledger.Applied{}, &Unsold{refused}
+	}
 	op := ledger.Op{Kind: ledger.OpRegister, Actor: o.Seller, ID: header.Content, Amount: o.Price}
-	if units := header.Units.Count; units > 0 || o.FreeUnits > 0 {
-		a, err := h.registerUnits(op, &r, ledger.Terms{Units: units, FreeUnits: o.FreeUnits})
+	if t := (ledger.Terms{Currency: ledger.Currency(o.Currency), Units: header.Units.Count, FreeUnits: o.FreeUnits}); t != (ledger.Terms{}) {
+		a, err := h.registerTerms(op, &r, t)
 		return header.Content, a, err
 	}
 	a, err := h.submit(op, ledger.AppendRegistration(nil, &r))
 	return header.Content, a, err
 }
+
+// Unsold is the error of an offer at a price that nothing can be sold at.
+type Unsold struct{ Result ledger.Result }
+
+func (u *Unsold) Error() string { return "nothing can be sold at this price: " + u.Result.String() }
 
 // Content reads a content: what it costs, and whose it is.
 func (h *Hub) Content(id ledger.ContentID) (ledger.Content, bool) {

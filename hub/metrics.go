@@ -71,6 +71,9 @@ func newMetrics(h *Hub) *metrics {
 		_, eras := h.cfg.Index.Behind()
 		return float64(eras)
 	})
+	m.gauges = append(m.gauges, &rateMetrics{h,
+		prometheus.NewDesc("millrace_rate_age_seconds", "Since a currency's rate was set.", []string{"currency"}, nil),
+		prometheus.NewDesc("millrace_rate_left_seconds", "Until a currency's rate is stale; below zero: nothing is sold by it.", []string{"currency"}, nil)})
 	m.gauges = append(m.gauges, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "millrace_queue_ops",
 		Help: "Ops that wait for the sequencer."}, func() float64 { return float64(h.queue.depth()) }))
 	return m
@@ -127,4 +130,25 @@ func (h *Hub) Full() bool {
 
 func (m *metrics) all() []prometheus.Collector {
 	return append([]prometheus.Collector{m.outcomes, m.notTaken, m.released, m.blockOps, m.commit, m.bytes}, m.gauges...)
+}
+
+// rateMetrics are a gauge for each currency that has a rate.
+type rateMetrics struct {
+	hub       *Hub
+	age, left *prometheus.Desc
+}
+
+// Describe is of prometheus.Collector.
+func (m *rateMetrics) Describe(out chan<- *prometheus.Desc) {
+	out <- m.age
+	out <- m.left
+}
+
+// Collect is of prometheus.Collector.
+func (m *rateMetrics) Collect(out chan<- prometheus.Metric) {
+	now := float64(m.hub.now()) / 1000
+	for _, r := range m.hub.Rates() {
+		out <- prometheus.MustNewConstMetric(m.age, prometheus.GaugeValue, now-float64(r.Since)/1000, r.Currency.String())
+		out <- prometheus.MustNewConstMetric(m.left, prometheus.GaugeValue, float64(r.Until)-now, r.Currency.String())
+	}
 }

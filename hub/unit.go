@@ -30,10 +30,10 @@ func (h *Hub) Meter(id ledger.ContentID) (Meter, bool) {
 	return m, true
 }
 
-// registerUnits puts a work on sale by units: two entries, the registration at a price that nobody can pay, and the terms. A hub
+// registerTerms puts a work on sale by units, or at a price in a currency: two entries, the registration at a price that nobody can pay, and the terms. A hub
 // that ends between them sells the work to nobody, and the same offer again completes it; the other way round the whole would have
 // been on sale at the price of a unit.
-func (h *Hub) registerUnits(op ledger.Op, r *ledger.Registration, t ledger.Terms) (ledger.Applied, error) {
+func (h *Hub) registerTerms(op ledger.Op, r *ledger.Registration, t ledger.Terms) (ledger.Applied, error) {
 	price := op.Amount
 	if t.FreeUnits > t.Units || price == 0 || price > ledger.MaxMsat {
 		return ledger.Applied{}, fmt.Errorf("%w: the header says that the work is sold by %d units: want no more free ones, and a price", ErrOffer, t.Units)

@@ -35,13 +35,13 @@ var ladder = []struct{ dir, imports string }{
 	{"hub/statement", "ledger"},
 	{"hub/entry", "ledger"},
 	{"hub/webhook", "ledger hub/entry channels/outbound"},
-	{"hub", "ledger ledger/store ledger/store/index ledger/tlog hub/seal hub/keyring hub/token"},
+	{"hub", "ledger ledger/store ledger/store/index ledger/tlog hub/seal hub/keyring hub/token hub/currency"},
 	{"hub/nwc", "ledger channels"},
 	{"hub/currency", "ledger"},
 	{"hub/rates", "hub/currency channels/outbound"},
-	{"hub/api/...", "ledger ledger/tlog hub hub/seal hub/keyring hub/token hub/entry hub/statement hub/webhook " +
+	{"hub/api/...", "ledger ledger/tlog hub hub/seal hub/keyring hub/token hub/entry hub/statement hub/webhook hub/currency hub/rates " +
 		"channels channels/settle channels/audit channels/lnurl hub/nwc"},
-	{"hub/client", "ledger hub/seal"},
+	{"hub/client", "ledger hub/seal hub/currency"},
 	{"hub/ageplugin", "ledger hub/seal hub/token hub/client"},
 
 	{"channels", "ledger"},

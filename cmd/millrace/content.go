@@ -40,8 +40,8 @@ func (a *app) contentShow() *cobra.Command {
 		if q.Units > 0 {
 			units = fmt.Sprintf("\nunits   %d, each for the price; the first %d are free", q.Units, q.FreeUnits)
 		}
-		return a.print(q, "content %s, %s\ntitle   %s\nseller  %s\nprice   %d msat (version %d)%s\nsize    %d bytes\nsha256  %s",
-			q.Content, plain(q.Status), plain(q.Title), plain(q.Seller), q.PriceMsat, q.PriceVersion, units, q.Size, plain(q.SHA256))
+		return a.print(q, "content %s, %s\ntitle   %s\nseller  %s\nprice   %s (version %d)%s\nsize    %d bytes\nsha256  %s",
+			q.Content, plain(q.Status), plain(q.Title), plain(q.Seller), priceText(q), q.PriceVersion, units, q.Size, plain(q.SHA256))
 	})
 	cred.bindHub(c.Flags())
 	return c
@@ -66,9 +66,13 @@ func (a *app) onContent(use, short string, do func(context.Context, *client.Clie
 }
 
 func (a *app) contentReprice() *cobra.Command {
-	var price msatFlag
+	var price priced
 	var version uint32
 	c := a.onContent("reprice", "Change a work's price", func(ctx context.Context, cl *client.Client, id ledger.ContentID) error {
+		want, err := price.get()
+		if err != nil {
+			return err
+		}
 		if version == 0 {
 			q, err := cl.Content(ctx, id)
 			if err != nil {
@@ -76,15 +80,17 @@ func (a *app) contentReprice() *cobra.Command {
 			}
 			version = q.PriceVersion
 		}
-		got, err := cl.Reprice(ctx, id, ledger.Msat(price), version)
+		got, err := cl.Reprice(ctx, id, want, version)
 		if err != nil {
 			return err
 		}
-		return a.print(got, "%s: %d msat (version %d)", plain(got.Result), got.PriceMsat, got.PriceVersion)
+		return a.print(got, "%s: %s (version %d)", plain(got.Result), want, got.PriceVersion)
 	})
-	c.Flags().Var(&price, "price-msat", "the new price")
+	c.Aliases = []string{"price"}
+	price.bind(c, "the new price")
 	c.Flags().Uint32Var(&version, "price-version", 0, "the version that it replaces (default: the present one)")
-	return must(c, "price-msat")
+	c.MarkFlagsOneRequired("price", "price-msat")
+	return c
 }
 
 func (a *app) contentRetire() *cobra.Command {

@@ -117,7 +117,7 @@ func (x *inspection) text() string {
 		return s + "price    not known: " + plain(x.HubError)
 	}
 	s += fmt.Sprintf("title    %s\nseller   %s\n", plain(x.Hub.Title), plain(x.Hub.Seller))
-	s += fmt.Sprintf("price    %d msat (version %d), %s\n", x.Hub.PriceMsat, x.Hub.PriceVersion, plain(x.Hub.Status))
+	s += fmt.Sprintf("price    %s (version %d), %s\n", priceText(*x.Hub), x.Hub.PriceVersion, plain(x.Hub.Status))
 	agrees := map[bool]string{true: "agrees", false: "DIFFERS"}
 	return s + fmt.Sprintf("checked  header %s, file %s with what was registered", agrees[*x.HeaderAgrees], agrees[*x.FileAgrees])
 }

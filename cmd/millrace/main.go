@@ -75,7 +75,7 @@ func (a *app) root() *cobra.Command {
 		a.depositCommand(), a.withdrawCommand(), a.settleCommand(), a.payoutsCommand(), a.reconcileCommand(),
 		a.nameCommand(), a.linkCommand(), a.loginCommand(), a.connectionCommand(),
 		a.historyCommand(), a.statementCommand(), a.eventsCommand(), a.webhookCommand(),
-		a.sealCommand(), a.packageCommand(), a.registerCommand(), a.inspectCommand(), a.openCommand(), a.unitCommand(), a.contentCommand(),
+		a.sealCommand(), a.packageCommand(), a.registerCommand(), a.inspectCommand(), a.openCommand(), a.unitCommand(), a.contentCommand(), a.rateCommand(),
 		a.ageCommand(), a.receiptCommand(), a.liabilityCommand(), a.backupCommand(), a.restoreCommand(),
 		newBenchCommand(), a.versionCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodes},

@@ -173,7 +173,11 @@ func (o *opener) verify(ctx context.Context, a *app, in *input, h seal.Header, q
 // for the present price.
 func (o *opener) buy(ctx context.Context, a *app, cl *client.Client, h seal.Header, q client.Content, decrypt unseal, out *output) error {
 	digest := h.SHA256()
-	paid, err := cl.Buy(ctx, client.Purchase{Content: h.Content, PriceVersion: q.PriceVersion, MaxMsat: ledger.Msat(o.max), HeaderSHA256: &digest})
+	most, err := asQuoted(ctx, cl, h.Content, &q, ledger.Msat(o.max))
+	if err != nil {
+		return err
+	}
+	paid, err := cl.Buy(ctx, client.Purchase{Content: h.Content, PriceVersion: q.PriceVersion, MaxMsat: most, HeaderSHA256: &digest})
 	if err != nil {
 		return tooExpensive(err, q)
 	}
@@ -206,7 +210,7 @@ func tooExpensive(err error, q client.Content) error {
 	var p *client.Problem
 	if errors.As(err, &p) && (p.Code == "price_too_high" || p.Code == "price_changed") {
 		told := *p
-		told.Detail = fmt.Sprintf("%s (the price quoted was %d msat)", p.Text(), q.PriceMsat)
+		told.Detail = fmt.Sprintf("%s (the price quoted was %s)", p.Text(), priceText(q))
 		return &told
 	}
 	return err

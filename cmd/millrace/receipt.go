@@ -90,6 +90,7 @@ type shownLeg struct {
 	To         string `json:"to,omitempty"`
 	Object     uint32 `json:"object,omitempty"`
 	AmountMsat uint64 `json:"amount_msat"`
+	RateMsat   uint64 `json:"rate_msat,omitempty"` // by which a price in a currency was paid, for a million units
 }
 
 func (a *app) receiptVerify() *cobra.Command {
@@ -152,6 +153,9 @@ func showReceipt(r *tlog.Receipt, c *tlog.Checkpoint) shownReceipt {
 		if l.To != 0 {
 			shown.To = l.To.String()
 		}
+		if l.Move == ledger.MoveRate {
+			shown.AmountMsat, shown.RateMsat = 0, uint64(l.Amount)
+		}
 		s.Legs = append(s.Legs, shown)
 	}
 	return s
@@ -165,6 +169,10 @@ func (s *shownReceipt) text() string {
 	}
 	fmt.Fprintf(&b, "\ntime  %s\n", moment(s.Time))
 	for _, l := range s.Legs {
+		if l.RateMsat != 0 {
+			fmt.Fprintf(&b, "rate  %d msat for a million\n", l.RateMsat)
+			continue
+		}
 		fmt.Fprintf(&b, "leg   %s %d msat from %s", l.Move, l.AmountMsat, l.From)
 		if l.To != "" {
 			fmt.Fprintf(&b, " to %s", l.To)

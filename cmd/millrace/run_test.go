@@ -185,7 +185,7 @@ func TestUsage(t *testing.T) {
 		{"no such file", []string{"account", "show", "--token-file", "nowhere/t"}},
 		{"accepts 1 arg(s)", []string{"seal", "-o", "x"}},
 		{"--title", []string{"seal", "-o", "x", "--price-msat", "1", "--title", "a\nb", "in"}},
-		{"--price-msat is needed", []string{"seal", "-o", "x", "--title", "a", "in"}},
+		{"--price or --price-msat is needed", []string{"seal", "-o", "x", "--title", "a", "in"}},
 		{"--payee", []string{"seal", "-o", "x", "--price-msat", "1", "--title", "a", "--payee", "ag0g", "in"}},
 		{"--hub-key and --origin", []string{"seal", "-o", "x", "--offline", writeFile(t, filepath.Join(t.TempDir(), "f"), nil)}},
 		{"hub URL", []string{"content", "show", "--hub", "hub.example", "5f0c2a9be1d84477b6f3c0d1e2a39485"}},

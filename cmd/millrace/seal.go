@@ -15,7 +15,7 @@ import (
 // offer are the terms of a sale, as flags.
 type offer struct {
 	cred   credentials
-	price  msatFlag
+	price  priced
 	title  string
 	payees []string
 	free   uint32 // units, of a work that is sold by units
@@ -23,7 +23,7 @@ type offer struct {
 
 func (o *offer) bind(c *cobra.Command) {
 	o.cred.bind(c.Flags())
-	c.Flags().Var(&o.price, "price-msat", "what a buyer pays, the hub's fee included")
+	o.price.bind(c, "what a buyer pays, the hub's fee included")
 	c.Flags().StringVar(&o.title, "title", "", "what the work is called")
 	c.Flags().StringArrayVar(&o.payees, "payee", nil, "ACCOUNT=SHARE: who shares the price; may be repeated (default: the seller alone)")
 }
@@ -34,8 +34,8 @@ func (o *offer) bindFree(c *cobra.Command) {
 
 // check finds what the hub would refuse before a large file is read.
 func (o *offer) check(ctx context.Context) ([]client.Payee, error) {
-	if o.price == 0 {
-		return nil, usage("--price-msat is needed")
+	if _, err := o.price.get(); err != nil {
+		return nil, err
 	}
 	if !ledger.TitleOK(o.title) {
 		return nil, usage("--title: want 1 to %d bytes of UTF-8 without control characters", ledger.MaxTitle)
@@ -63,6 +63,8 @@ type sealedWork struct {
 	Registered   bool        `json:"registered"`
 	Title        string      `json:"title,omitempty"`
 	PriceMsat    ledger.Msat `json:"price_msat,omitempty"`
+	Currency     string      `json:"currency,omitempty"`     // of the price, where it is not in msat
+	PriceMicros  uint64      `json:"price_micros,omitempty"` // in it
 	PriceVersion uint32      `json:"price_version,omitempty"`
 	Result       string      `json:"result,omitempty"`
 	Seq          uint64      `json:"seq,omitempty"`
@@ -198,13 +200,21 @@ func (o *offer) register(ctx context.Context, cl *client.Client, s seal.Sealed, 
 	if units := header.Units.Count; o.free > units {
 		return usage("--free %d: the work is sold by %d units", o.free, units)
 	}
-	got, err := cl.Register(ctx, client.Offer{Header: s.Header, Commitment: s.Commitment, Title: o.title,
-		PriceMsat: ledger.Msat(o.price), Size: uint64(s.Size), SHA256: s.SHA256, Payees: payees,
-		FreeUnits: o.free})
+	price, err := o.price.get()
 	if err != nil {
 		return err
 	}
-	work.Registered, work.Title, work.PriceMsat = true, o.title, ledger.Msat(o.price)
+	got, err := cl.Register(ctx, client.Offer{Header: s.Header, Commitment: s.Commitment, Title: o.title,
+		Price: price, Size: uint64(s.Size), SHA256: s.SHA256, Payees: payees, FreeUnits: o.free})
+	if err != nil {
+		return err
+	}
+	work.Registered, work.Title = true, o.title
+	if work.Currency = price.Currency.String(); work.Currency == "" {
+		work.PriceMsat = ledger.Msat(price.Amount)
+	} else {
+		work.PriceMicros = price.Amount
+	}
 	work.PriceVersion, work.Result, work.Seq = got.PriceVersion, got.Result, got.Seq
 	return nil
 }
@@ -212,7 +222,7 @@ func (o *offer) register(ctx context.Context, cl *client.Client, s seal.Sealed, 
 func (s *sealer) answer(a *app, out *output, w sealedWork) error {
 	text := fmt.Sprintf("sealed  %s, %d bytes\ncontent %s\n", s.out, w.Size, w.Content)
 	if w.Registered {
-		text += fmt.Sprintf("on sale at %s for %d msat", w.Origin, w.PriceMsat)
+		text += fmt.Sprintf("on sale at %s for %s", w.Origin, s.price.text())
 	} else {
 		text += fmt.Sprintf("claim   %s\nnot on sale yet: millrace register --hub %s --price-msat N --title S", w.Claim, w.Origin)
 		if w.Claim != s.out+claimSuffix {
@@ -272,7 +282,7 @@ func (a *app) registerCommand() *cobra.Command {
 		if header.Units.Count > 0 {
 			each = " a unit"
 		}
-		return a.print(work, "%s: content %s is on sale at %s for %d msat%s", plain(work.Result), work.Content, work.Origin, work.PriceMsat, each)
+		return a.print(work, "%s: content %s is on sale at %s for %s%s", plain(work.Result), work.Content, work.Origin, o.price.text(), each)
 	})
 	c.Long = "Register puts IN on sale, which seal --offline or age made together with a claim. The claim proves to the hub that you sealed\n" +
 		"the file: a copy of the file alone cannot be registered. Once the work is on sale, the claim has no further use."
@@ -280,5 +290,6 @@ func (a *app) registerCommand() *cobra.Command {
 	o.bindFree(c)
 	c.Flags().StringVar(&file, "claim", "", "the file's claim (default IN.claim, or what age left in the folder of claims)")
 	c.Flags().BoolVar(&quiet, "quiet", false, "no progress")
-	return must(c, "price-msat", "title")
+	c.MarkFlagsOneRequired("price", "price-msat")
+	return must(c, "title")
 }

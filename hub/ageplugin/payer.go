@@ -79,7 +79,7 @@ func (p *payer) unlock(ctx context.Context, s seal.Stanza) ([]byte, error) {
 	if !notOwned(err) {
 		return nil, fmt.Errorf("%w; nothing was paid", err)
 	}
-	q, err := hub.Content(ctx, s.Content)
+	q, err := quote(ctx, hub, s.Content)
 	if err != nil {
 		return nil, fmt.Errorf("%w; nothing was paid", err)
 	}
@@ -99,11 +99,22 @@ func (p *payer) unlock(ctx context.Context, s seal.Stanza) ([]byte, error) {
 	return bought.Key[:], nil
 }
 
+// quote is what a work costs. Of a price in a currency it is what the hub quotes for a minute: more is not paid.
+func quote(ctx context.Context, hub *client.Client, id ledger.ContentID) (client.Content, error) {
+	q, err := hub.Content(ctx, id)
+	if err != nil || q.Currency == "" {
+		return q, err
+	}
+	got, err := hub.QuoteContent(ctx, id)
+	q.PriceMsat, q.PriceVersion = got.PriceMsat, got.PriceVersion
+	return q, err
+}
+
 // notOwned says whether the hub has refused to give a work again. It is asked for it at a version of the price that no work
 // ever has, so it gives the work to who owns it, and sells it to nobody.
 func notOwned(err error) bool {
 	var refused *client.Problem
-	return errors.As(err, &refused) && (refused.Code == "price_changed" || refused.Code == "price_too_high")
+	return errors.As(err, &refused) && (refused.Code == "price_changed" || refused.Code == "price_too_high" || refused.Code == "rate_stale")
 }
 
 // sells says whether the account's hub is the one that sells a file. A file can name anybody as its hub, so this asks

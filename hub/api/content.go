@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/millrace/millrace/hub"
+	"github.com/millrace/millrace/hub/currency"
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger"
 )
@@ -17,7 +18,8 @@ func (c *call) register() *problem {
 	offer.Header = o.base64("header", seal.MaxHeader)
 	offer.Commitment, _ = o.sha256("commitment", true)
 	offer.Title = string(o.text("title", ledger.MaxTitle, true))
-	offer.Price = o.amount("price_msat")
+	price := o.price()
+	offer.Price, offer.Currency = ledger.Msat(price.Amount), price.Currency
 	offer.Size = o.whole("size", 1, 1<<53-1, true)
 	offer.FileSHA256, _ = o.sha256("sha256", true)
 	offer.Payees = o.payees()
@@ -29,6 +31,10 @@ func (c *call) register() *problem {
 		return p
 	}
 	id, a, err := c.hub.Register(offer)
+	var unsold *hub.Unsold
+	if errors.As(err, &unsold) {
+		return refusal(unsold.Result)
+	}
 	if errors.Is(err, hub.ErrOffer) {
 		return &problem{status: 422, code: "offer_refused", detail: err.Error()}
 	}
@@ -110,11 +116,13 @@ func (c *call) getContent() *problem {
 	c.out = appendString(c.out, content.Title)
 	c.next("seller")
 	c.accountNo(content.Seller)
-	c.next("price_msat")
-	price, _, _ := c.hub.Quote(id)
-	c.uint(uint64(price))
+	if price, _, result := c.hub.Quote(id); result == ledger.Undecided { // a price that was changed meanwhile has another version
+		c.next("price_msat")
+		c.uint(uint64(price))
+	}
 	c.next("price_version")
 	c.uint(uint64(content.PriceVersion))
+	c.ownPrice(priceOf(&content))
 	c.next("size")
 	c.uint(content.Size)
 	c.next("sha256")
@@ -152,17 +160,25 @@ func (c *call) reprice() *problem {
 		return p
 	}
 	o := c.body(false)
-	op := ledger.Op{Kind: ledger.OpReprice, Actor: c.grant.Account, ID: id, Amount: o.amount("price_msat"),
-		Version: uint32(o.whole("price_version", 1, 1<<32-1, true))}
-	a, p := c.submit(&o, op)
-	if p != nil {
+	price, version := o.price(), uint32(o.whole("price_version", 1, 1<<32-1, true))
+	if p := o.end(); p != nil {
 		return p
+	}
+	a, result, err := c.hub.Reprice(c.grant.Account, id, price, version)
+	if err != nil {
+		return c.failed(err)
+	}
+	if !result.OK() {
+		return refusal(result)
 	}
 	c.result(a)
 	c.next("content")
 	c.contentName(id)
-	c.next("price_msat")
-	c.uint(uint64(op.Amount))
+	if price.Currency == (currency.Code{}) {
+		c.next("price_msat")
+		c.uint(price.Amount)
+	}
+	c.ownPrice(price)
 	c.next("price_version")
 	c.uint(uint64(a.Object()))
 	c.end()

@@ -55,6 +55,7 @@ var routes = []route{
 	{"GET", "/v1/contents/{}/units/{}/key", public, (*call).unitKey}, // it looks for a token itself
 	{"POST", "/v1/contents/{}/units/{}/unlock", token.Pay, (*call).unlockUnit},
 	{"GET", "/v1/contents/{}", public, (*call).getContent},
+	{"GET", "/v1/contents/{}/quote", public, (*call).getQuote},
 	{"GET", "/v1/accounts/{}", token.Read, (*call).getAccount},
 	{"POST", "/v1/accounts", public, (*call).createAccount},
 	{"POST", "/v1/accounts/{}/tokens", token.Read, (*call).createToken},
@@ -69,6 +70,9 @@ var routes = []route{
 	{"POST", "/v1/contents/{}/sessions", token.Pay, (*call).createSession},
 	{"POST", "/v1/contents/{}/reprice", token.Sell, (*call).reprice},
 	{"POST", "/v1/contents/{}/retire", token.Sell, (*call).retire},
+	{"GET", "/v1/rates", public, (*call).listRates},
+	{"POST", "/v1/rates", token.Operator, (*call).setRate},
+	{"GET", "/v1/rates/sources", token.Operator, (*call).listRateSources},
 	{"POST", "/v1/dev/credits", token.Operator, (*call).devCredit},
 	{"POST", "/v1/backups", token.Operator, (*call).createBackup},
 	{"DELETE", "/v1/backups/{}", token.Operator, (*call).deleteBackup},

@@ -23,6 +23,7 @@ import (
 	"github.com/millrace/millrace/channels/audit"
 	"github.com/millrace/millrace/channels/settle"
 	"github.com/millrace/millrace/hub"
+	"github.com/millrace/millrace/hub/rates"
 	"github.com/millrace/millrace/hub/webhook"
 	"github.com/millrace/millrace/ledger"
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,6 +69,7 @@ type Config struct {
 	Backups        Backups                // nil: none are made
 	Metrics        []prometheus.Collector // in /metrics beside the hub's own
 	Webhooks       *webhook.Dispatcher    // nil: none
+	Rates          *rates.Desk            // nil: rates are only those that the operator sets
 	Rails          *channels.Rails        // nil: money moves inside only
 	Audit          *audit.Auditor         // nil: there is no node to compare the books with
 	Settle         *settle.Desk           // nil: nobody is settled; with Rails only

@@ -42,7 +42,7 @@ func (c *call) unlock() *problem {
 		return c.within(c.grant.MaxMsat + 1)
 	}
 	if _, p := c.outcome(a); p != nil {
-		return p
+		return c.byRate(id, p)
 	}
 	c.result(a)
 	c.next("content")
@@ -55,6 +55,14 @@ func (c *call) unlock() *problem {
 	c.end()
 	c.ctx.Response.Header.Set("Cache-Control", "no-store")
 	return c.answer(200)
+}
+
+// byRate says of a price that is too high, because it is in a currency, why that can be.
+func (c *call) byRate(id ledger.ContentID, p *problem) *problem {
+	if content, ok := c.hub.Content(id); ok && content.Terms.Currency != (ledger.Currency{}) && p.code == ledger.PriceTooHigh.String() {
+		p.detail = "the price is in " + content.Terms.Currency.String() + ", and by the rate above the maximum named, or none was named: ask for a new quote, and name it as max_msat"
+	}
+	return p
 }
 
 // recipient is a buyer's X25519 public key, or nil. It is tried out before any money moves: to a point of low order, nothing

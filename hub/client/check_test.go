@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/hub/client"
+	"github.com/millrace/millrace/hub/currency"
 	"github.com/millrace/millrace/ledger"
 )
 
@@ -41,7 +42,7 @@ func asked(c *client.Client) map[string]func() error {
 		},
 		"sell":    func() error { _, err := c.Register(ctx, client.Offer{}); return err },
 		"content": func() error { _, err := c.Content(ctx, work); return err },
-		"reprice": func() error { _, err := c.Reprice(ctx, work, 200000, 1); return err },
+		"reprice": func() error { _, err := c.Reprice(ctx, work, currency.Price{Amount: 200000}, 1); return err },
 		"retire":  func() error { _, err := c.Retire(ctx, work); return err },
 		"unlock":  func() error { _, err := c.Unlock(ctx, client.Purchase{Content: work, PriceVersion: 1}); return err },
 		"buy":     func() error { _, err := c.Buy(ctx, client.Purchase{Content: work, PriceVersion: 1}); return err },

@@ -19,6 +19,7 @@ import (
 
 	"github.com/millrace/millrace/hub/api/contract"
 	"github.com/millrace/millrace/hub/client"
+	"github.com/millrace/millrace/hub/currency"
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger"
 )
@@ -101,6 +102,9 @@ func stub(w http.ResponseWriter, r *http.Request) {
 		a, ok = f, true
 	}
 	if f, has := onWallets[op]; has {
+		a, ok = f, true
+	}
+	if f, has := onRates[op]; has {
 		a, ok = f, true
 	}
 	if f, has := onPayouts[op]; has {
@@ -214,7 +218,7 @@ func every(t *testing.T, c *client.Client) {
 	check("register", err)
 	_, err = c.Content(ctx, work)
 	check("content", err)
-	_, err = c.Reprice(ctx, work, 200000, 1)
+	_, err = c.Reprice(ctx, work, currency.Price{Amount: 200000}, 1)
 	check("reprice", err)
 	_, err = c.Retire(ctx, work)
 	check("retire", err)
@@ -257,6 +261,7 @@ func TestEveryOperationConforms(t *testing.T) {
 	everyFollowing(t, c)
 	everyRail(t, c)
 	everyWallet(t, c)
+	everyRate(t, c)
 	everySettlement(t, c)
 	everyPayout(t, c)
 	everyUnit(t, c)

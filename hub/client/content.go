@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"github.com/millrace/millrace/hub/currency"
 	"github.com/millrace/millrace/hub/seal"
 	"github.com/millrace/millrace/ledger"
 )
@@ -23,10 +24,11 @@ type Offer struct {
 	Commitment [32]byte // to the file key, as seal.Seal returns it
 	Title      string
 	PriceMsat  ledger.Msat
-	Size       uint64   // of the sealed file
-	SHA256     [32]byte // of the sealed file
-	Payees     []Payee  // empty: the seller alone
-	FreeUnits  uint32   // of a work that is sold by units, each for the price: the first ones, free for everybody
+	Price      currency.Price // in a currency, instead of PriceMsat; the zero value: PriceMsat it is
+	Size       uint64         // of the sealed file
+	SHA256     [32]byte       // of the sealed file
+	Payees     []Payee        // empty: the seller alone
+	FreeUnits  uint32         // of a work that is sold by units, each for the price: the first ones, free for everybody
 }
 
 // Registered is a content on sale.
@@ -37,14 +39,16 @@ type Registered struct {
 	PriceVersion uint32 `json:"price_version"`
 }
 
-// Content is a work's public quote.
+// Content is a work's public quote. One whose price is in a currency has no price in msat while the hub has no rate.
 type Content struct {
 	Content      string      `json:"content"`
 	Hub          string      `json:"hub"` // the hub's origin
 	Title        string      `json:"title"`
 	Seller       string      `json:"seller"`
-	PriceMsat    ledger.Msat `json:"price_msat"`
+	PriceMsat    ledger.Msat `json:"price_msat,omitempty"`
 	PriceVersion uint32      `json:"price_version"`
+	Currency     string      `json:"currency,omitempty"`     // of the seller's own price; empty: it is PriceMsat
+	PriceMicros  uint64      `json:"price_micros,omitempty"` // in it
 	Size         uint64      `json:"size"`
 	SHA256       string      `json:"sha256"`
 	HeaderSHA256 string      `json:"header_sha256"`
@@ -60,8 +64,10 @@ type Repriced struct {
 	Result       string      `json:"result"`
 	Seq          uint64      `json:"seq"`
 	Content      string      `json:"content"`
-	PriceMsat    ledger.Msat `json:"price_msat"`
+	PriceMsat    ledger.Msat `json:"price_msat,omitempty"`
 	PriceVersion uint32      `json:"price_version"`
+	Currency     string      `json:"currency,omitempty"`
+	PriceMicros  uint64      `json:"price_micros,omitempty"`
 }
 
 // Retired is a content that is off sale.
@@ -106,15 +112,15 @@ func contentPath(id ledger.ContentID) string { return "/v1/contents/" + id.Strin
 // Register puts a sealed work on sale.
 func (c *Client) Register(ctx context.Context, o Offer) (Registered, error) {
 	body := struct {
-		Header     []byte      `json:"header"`
-		Commitment string      `json:"commitment"`
-		Title      string      `json:"title"`
-		Price      ledger.Msat `json:"price_msat"`
-		Size       uint64      `json:"size"`
-		SHA256     string      `json:"sha256"`
-		Payees     []Payee     `json:"payees,omitempty"`
-		Free       uint32      `json:"free_units,omitempty"`
-	}{o.Header, hex.EncodeToString(o.Commitment[:]), o.Title, o.PriceMsat, o.Size, hex.EncodeToString(o.SHA256[:]), o.Payees, o.FreeUnits}
+		Header     []byte `json:"header"`
+		Commitment string `json:"commitment"`
+		Title      string `json:"title"`
+		priceBody
+		Size   uint64  `json:"size"`
+		SHA256 string  `json:"sha256"`
+		Payees []Payee `json:"payees,omitempty"`
+		Free   uint32  `json:"free_units,omitempty"`
+	}{o.Header, hex.EncodeToString(o.Commitment[:]), o.Title, newPrice(o.PriceMsat, o.Price), o.Size, hex.EncodeToString(o.SHA256[:]), o.Payees, o.FreeUnits}
 	return ask(ctx, c, call{method: "POST", path: "/v1/contents", body: body}, func(a Registered) checks {
 		id, err := ledger.ParseContentID(a.Content)
 		h, unread := seal.ParseHeader(o.Header)
@@ -125,20 +131,39 @@ func (c *Client) Register(ctx context.Context, o Offer) (Registered, error) {
 // Content asks for a work's quote. It needs no token, and sends none.
 func (c *Client) Content(ctx context.Context, id ledger.ContentID) (Content, error) {
 	return ask(ctx, c, call{method: "GET", path: contentPath(id), anonymous: true}, func(a Content) checks {
-		return checks{"content": a.Content == id.String(), "hub": isOrigin(a.Hub), "seller": isAccount(a.Seller), "price_msat": isPrice(a.PriceMsat),
-			"price_version": a.PriceVersion > 0, "sha256": isDigest(a.SHA256), "header_sha256": isDigest(a.HeaderSHA256), "status": a.Status != ""}
+		return checks{"content": a.Content == id.String(), "hub": isOrigin(a.Hub), "seller": isAccount(a.Seller), "price_msat": isPrice(a.PriceMsat) || a.Currency != "" && a.PriceMsat == 0,
+			"currency": (a.Currency == "") == (a.PriceMicros == 0) && (a.Currency == "" || isCurrency(a.Currency)), "price_version": a.PriceVersion > 0, "sha256": isDigest(a.SHA256), "header_sha256": isDigest(a.HeaderSHA256), "status": a.Status != ""}
 	})
 }
 
-// Reprice replaces the price of a version.
-func (c *Client) Reprice(ctx context.Context, id ledger.ContentID, price ledger.Msat, version uint32) (Repriced, error) {
+// Reprice replaces the price of a version, in whatever money it was, by one in msat or in a currency.
+func (c *Client) Reprice(ctx context.Context, id ledger.ContentID, price currency.Price, version uint32) (Repriced, error) {
 	body := struct {
-		Price   ledger.Msat `json:"price_msat"`
-		Version uint32      `json:"price_version"`
-	}{price, version}
+		priceBody
+		Version uint32 `json:"price_version"`
+	}{newPrice(0, price), version}
 	return ask(ctx, c, call{method: "POST", path: contentPath(id) + "/reprice", body: body}, func(a Repriced) checks {
-		return checks{"result": isDone(a.Result), "content": a.Content == id.String(), "price_msat": a.PriceMsat == price, "price_version": a.PriceVersion > 0}
+		return checks{"result": isDone(a.Result), "content": a.Content == id.String(), "price_msat": a.PriceMsat == body.Msat,
+			"currency": a.Currency == body.Currency && a.PriceMicros == body.Micros, "price_version": a.PriceVersion > 0}
 	})
+}
+
+// priceBody is a price in a request: in msat, or in a currency.
+type priceBody struct {
+	Msat     ledger.Msat `json:"price_msat,omitempty"`
+	Currency string      `json:"currency,omitempty"`
+	Micros   uint64      `json:"price_micros,omitempty"`
+}
+
+// newPrice is a price as it is asked for: in msat, if it is in no currency.
+func newPrice(msat ledger.Msat, p currency.Price) priceBody {
+	switch {
+	case p == (currency.Price{}):
+		return priceBody{Msat: msat}
+	case p.Currency == (currency.Code{}):
+		return priceBody{Msat: ledger.Msat(p.Amount)}
+	}
+	return priceBody{Currency: p.Currency.String(), Micros: p.Amount}
 }
 
 // Retire takes a work off sale. Who bought it keeps it.

@@ -66,6 +66,9 @@ export class Hub {
    */
   async quote(content) {
     const a = await this.#ask(`/v1/contents/${content}`);
+    if (a.price_msat === undefined && typeof a.currency === "string") {
+      throw new Error(`the price is in ${a.currency}, for which the hub has no rate now`);
+    }
     const quote = {
       content, hub: this.#url, title: a.title, seller: a.seller, priceMsat: BigInt(a.price_msat),
       priceVersion: a.price_version, size: a.size, headerSHA256: a.header_sha256,

@@ -174,6 +174,7 @@ func TestGoodExchanges(t *testing.T) {
 	maps.Copy(all, goodSettlement)
 	maps.Copy(all, goodPayouts)
 	maps.Copy(all, goodUnits)
+	maps.Copy(all, goodRates)
 	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			if err := c.check(checker); err != nil {

@@ -109,3 +109,17 @@ var goodRails = map[string]call{
 	"withdrawals":  get("/v1/accounts/ag0g/withdrawals?cursor=bwAA", `{"withdrawals":[`+withdrawResp+`]}`),
 	"withdrawal":   get("/v1/accounts/ag0g/withdrawals/"+anyUUID+"?wait_s=5", withdrawResp),
 }
+
+const rateResp = `{"currency":"EUR","msat_per_million":1538461538462,"set":1795000000000,"valid_until":1795001800000,"stale":false}`
+
+// goodRates is good for rates, and for prices by them.
+var goodRates = map[string]call{
+	"rates":        get("/v1/rates", `{"rates":[`+rateResp+`]}`),
+	"rate set":     post("/v1/rates", `{"currency":"EUR","msat_per_million":1538461538462,"valid_until":1795001800000}`, 200, rateResp),
+	"rate sources": get("/v1/rates/sources", `{"sources":[{"currency":"EUR","source":"a","msat_per_million":5,"time":1795000000000,"fresh":true},{"currency":"EUR","source":"b","fresh":false,"problem":"answered 502"}],"problems":[{"currency":"EUR","problem":"few"}]}`),
+	"price quote":  get("/v1/contents/"+content+"/quote", `{"content":"`+content+`","price_msat":76924,"price_version":1,"currency":"EUR","price_micros":50000,"rate_msat_per_million":1538461538462,"expires":1795000060000}`),
+	"msat quote":   get("/v1/contents/"+content+"/quote", `{"content":"`+content+`","price_msat":9,"price_version":1,"expires":1795000060000}`),
+	"own price":    post("/v1/contents/"+content+"/reprice", `{"currency":"EUR","price_micros":50000,"price_version":1}`, 200, `{"result":"applied","seq":6,"content":"`+content+`","currency":"EUR","price_micros":50000,"price_version":2}`),
+	"no rate now": get("/v1/contents/"+content, `{"content":"`+content+`","hub":"https://hub.example","title":"T","seller":"ag0g","price_version":1,"currency":"EUR","price_micros":50000,
+		"size":1,"sha256":"`+digest+`","header_sha256":"`+digest+`","fee_ppm":0,"payees":[{"account":"ag0g","share":1}],"status":"on_sale"}`),
+}
