@@ -21,7 +21,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// config is what `millrace serve` is told. Every field has one name in four places: the TOML key (max_connections),
+// config is what `millrace serve` is told. Every field but the table of rates has one name in four places: the TOML key (max_connections),
 // the environment variable (MILLRACE_MAX_CONNECTIONS), the flag (--max-connections) and the default in defaultConfig,
 // which is the weakest; a flag is the strongest.
 type config struct {
@@ -90,6 +90,8 @@ type config struct {
 	// NWCRelays are the relays, wss://, by which applications reach accounts (Nostr Wallet Connect): at most 4, only with lnd_address. In
 	// development ws:// to a loopback address will do. Empty: there are no connections.
 	NWCRelays []string `toml:"nwc_relays"`
+	// Rates says how the hub learns what a unit of a currency costs. It is a table in the file alone.
+	Rates ratesConfig `toml:"rates"`
 	// LogLevel is the least level that is logged: debug, info, warn or error. Its zero value is info.
 	LogLevel slog.Level `toml:"log_level"`
 	// LogFormat is text or json. Empty is refused.
@@ -356,7 +358,7 @@ func (c *config) validate() error {
 	}
 	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log_format: %q is not text or json", c.LogFormat)
 	refuse((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls_cert_file and tls_key_file: set both or none")
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Rates.validate(c.Dev))...)
 }
 
 func splitAddress(address string) (host string, port uint16, err error) {

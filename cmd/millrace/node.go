@@ -31,8 +31,9 @@ type node struct {
 	tls      *tls.Config // nil: plain HTTP
 	index    *index.Index
 	hub      *hub.Hub
-	started  bool   // the hub owns the store and the index
-	rails    *rails // nil: not open yet
+	started  bool     // the hub owns the store and the index
+	pricing  *pricing // nil: not started yet
+	rails    *rails   // nil: not open yet
 	webhooks *webhook.Dispatcher
 	admin    *http.Server
 	server   *api.Server
@@ -101,6 +102,9 @@ func (a *app) startNode(ctx context.Context, cfg config, log *slog.Logger) (*nod
 	}
 	n.hub.Start(n.store)
 	n.started = true
+	if n.pricing, err = startPricing(cfg, n.hub, log); err != nil {
+		return n, err
+	}
 	if n.rails, err = openRails(ctx, cfg, n.hub, ring, log, fatal); err != nil {
 		return n, err
 	}
@@ -151,8 +155,8 @@ func (n *node) wire(cfg config, log *slog.Logger) (err error) {
 	n.webhooks.Start()
 	n.server, err = api.New(api.Config{
 		Hub: n.hub, Registration: api.Registration(cfg.Registration), InviteCodes: cfg.InviteCodes,
-		Webhooks: n.webhooks, Rails: n.rails.desk, Settle: n.rails.settle, Audit: n.rails.audit, Wallets: n.rails.wallets.offered(), Mounts: n.rails.wallets.mounts(log), Nodes: n.rails.nodes(), MaxConnections: cfg.MaxConnections, MaxStreams: cfg.MaxStreams, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls, Backups: backups{n.store, n.index, cfg.Data, n.rails.records},
-		Metrics: append(n.rails.collectors(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})),
+		Webhooks: n.webhooks, Rates: n.pricing.desk, Rails: n.rails.desk, Settle: n.rails.settle, Audit: n.rails.audit, Wallets: n.rails.wallets.offered(), Mounts: n.rails.wallets.mounts(log), Nodes: n.rails.nodes(), MaxConnections: cfg.MaxConnections, MaxStreams: cfg.MaxStreams, RequestTimeout: cfg.RequestTimeout.Duration, Version: buildVersion(), Logger: log, TLS: n.tls, Backups: backups{n.store, n.index, cfg.Data, n.rails.records},
+		Metrics: append(append(n.rails.collectors(), n.pricing.collectors()...), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})),
 	})
 	if err != nil {
 		return err
@@ -212,6 +216,9 @@ func (n *node) stop(timeout time.Duration) error {
 	}
 	if n.rails != nil {
 		errs = append(errs, n.rails.close()) // before the hub, whose ledger they move
+	}
+	if n.pricing != nil {
+		n.pricing.close() // before the hub, too
 	}
 	switch {
 	case n.started:
