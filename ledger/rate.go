@@ -65,8 +65,10 @@ func (r *rates) lowest(now uint64) Msat {
 		return 0
 	}
 	low := newest.Msat
-	for i := int(r.n) - 1; i > 0 && r.kept[i].Since+QuoteLife >= now; i-- { // the one before was current, too
-		low = min(low, r.kept[i-1].Msat)
+	for i := int(r.n) - 1; i > 0 && r.kept[i].Since+QuoteLife >= now; i-- { // the one before was current, too, but for one gone stale
+		if before := &r.kept[i-1]; uint64(before.Until)*1000+QuoteLife >= now {
+			low = min(low, before.Msat)
+		}
 	}
 	return low
 }

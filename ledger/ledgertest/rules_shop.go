@@ -35,7 +35,7 @@ func (m *Model) lowest(code ledger.Currency) (low ledger.Msat) {
 		return 0
 	}
 	for i, r := range all {
-		if i+1 < len(all) && all[i+1].Since+minute < m.Now { // no longer current
+		if i+1 < len(all) && min(all[i+1].Since, uint64(r.Until)*1000)+minute < m.Now { // no longer current
 			continue
 		}
 		if low == 0 || r.Msat < low {
