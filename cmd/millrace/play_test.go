@@ -145,7 +145,7 @@ func TestPlayBrowser(t *testing.T) {
 	case <-time.After(3 * time.Minute):
 		t.Fatal("the page says nothing")
 	}
-	if said.Fatal != "" || !said.Ended || said.Frames < 60 || said.Frames > 80 { // a busy machine may skip some
+	if said.Fatal != "" || !said.Ended || said.Frames < 60 { // of 80: a busy machine may skip some, and shows some twice where it stood still
 		t.Errorf("played: %+v", said)
 	}
 	if len(said.Offers) != 2 || said.Offers[0].Unit != 1 || said.Offers[1].Unit != 2 || said.Offers[0].Price != 10 {
